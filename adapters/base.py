@@ -1,0 +1,94 @@
+"""The interface that every text-to-image method stands behind."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..datasets.request import Request
+
+Images: TypeAlias = NDArray[np.uint8]
+"""Pictures: uint8, (B, H, W, 3), RGB."""
+
+
+class Stage(NamedTuple):
+    """A part of a method that can be timed and counted by itself."""
+
+    module: Any
+    """The torch module behind it, or None."""
+    call: Callable[[], Any]
+    """Runs it once on inputs of the shape that a request has."""
+    per_image: int
+    """How often it runs for one picture (twice per step where guidance is not 1)."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a method samples; None means that the method has no such thing or decides itself."""
+
+    scheduler: str | None = None
+    steps: int | None = None
+    guidance: float | None = None
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What a method declares about itself; suites choose methods by it."""
+
+    defaults: Settings = field(default_factory=Settings)
+    conditions: tuple[str, ...] = ()
+    regions: bool = False
+    editing: bool = False
+    size_multiple: int = 8
+    """Height and width must be multiples of this."""
+
+
+class Adapter(ABC):
+    """A text-to-image method behind one call.
+
+    A subclass is constructed with the options of its method string (``sd15[steps=8]``), all as text. ``bench`` sets
+    ``settings`` before ``load``: the method's options, else the suite's, else ``traits.defaults``.
+    """
+
+    traits: Traits = Traits()
+    settings: Settings = Settings()
+    checkpoint: str | None = None
+    """Where the weights come from: a hub id, a folder, or None."""
+
+    @abstractmethod
+    def load(self, device: str, dtype: str) -> None:
+        """Bring the weights to ``device`` (``cpu``, ``cuda:0``) in ``dtype`` (``fp32``, ``bf16``, ``fp16``)."""
+
+    @abstractmethod
+    def generate(self, requests: Sequence[Request]) -> Images:
+        """Return one picture per request, all of one size: uint8, (B, H, W, 3), RGB."""
+
+    def stages(self) -> dict[str, Stage]:
+        """The parts that can be timed by themselves, by name, in the order they run."""
+        return {}
+
+    def fingerprint(self) -> str:
+        """A short text that changes when the weights do; asked for after ``load``."""
+        return self.checkpoint or type(self).__qualname__
+
+    def noise_digest(self, request: Request) -> str | None:
+        """A digest of the noise that the picture starts from; None where there is none."""
+        return None
+
+    def notes(self, request: Request) -> list[str]:
+        """What the user should know of this request, for example the part of a prompt that is cut off."""
+        return []
+
+    def select(self, prompts: Mapping[str, str]) -> set[str] | None:
+        """The ids among ``prompts`` (id to text) that this method can serve; None for all of them."""
+        return None
+
+    def file(self, request: Request) -> Path | None:
+        """An existing picture to be taken as it is in place of calling ``generate``; None to generate."""
+        return None

@@ -1,0 +1,1 @@
+"""The few things that every other folder may import: errors, the registry, files and weights."""

@@ -1,0 +1,158 @@
+"""The typed schema of ``run.json``, a contract with other people's scripts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..core.errors import BenchError
+from ..metrics.value import MetricValue
+
+SCHEMA = 1
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class RunSettings(_Part):
+    """How the pictures of a row were made; None where the method has no such setting."""
+
+    scheduler: str | None = None
+    steps: int | None = None
+    guidance: float | None = None
+    size: str
+    """Width × height of the pictures in pixels: ``"512x512"``."""
+    dtype: str
+    device: str
+
+
+class Latency(_Part):
+    """Seconds of one stage for one picture."""
+
+    median_s: float
+    p90_s: float
+    n: int
+    device: str
+
+
+class Cost(_Part):
+    """What one picture costs; None where it is not known. 1 MAC is one multiply-add."""
+
+    params: int | None = None
+    macs_per_forward: int | None = None
+    forwards_per_image: int | None = None
+    macs_per_image: int | None = None
+    peak_memory_bytes: int | None = None
+
+
+class CodecFacts(_Part):
+    """What tells one codec from another beside its pictures."""
+
+    latent_channels: int | None = None
+    downsampling: int | None = None
+    latent_space: str | None = None
+    encoder_params: int | None = None
+    decoder_params: int | None = None
+    encoder_macs: int | None = None
+    decoder_macs: int | None = None
+    file_bytes: int | None = None
+
+
+class Result(_Part):
+    """One row: one method with its settings, on the run's prompts or photos."""
+
+    method: str
+    checkpoint: str | None
+    n: int
+    settings: RunSettings
+    metrics: dict[str, MetricValue]
+    latency: dict[str, Latency] = Field(default_factory=dict)
+    cost: Cost = Cost()
+    codec: CodecFacts | None = None
+    notes: list[str] = Field(default_factory=list)
+    """What a reader of this row must know: "92 of 5,000 prompts", prompts that were cut, …"""
+
+
+class Skipped(_Part):
+    """A method that was asked for and not run."""
+
+    method: str
+    reason: str
+
+
+class SuiteInfo(_Part):
+    """Which suite made the run, with all that it was asked for."""
+
+    name: str
+    version: int
+    kind: str
+    """``generate`` (prompts to pictures) or ``codec`` (photos through an autoencoder)."""
+    summary: str
+    seed: int
+    dataset: str
+    items: int
+    """Prompts or photos that the run used."""
+    total: int
+    """Prompts or photos that the dataset holds."""
+    table: str | None = None
+    """The published table whose rows stand beside the measured ones (a file of ``reports/published``)."""
+    notes: list[str] = Field(default_factory=list)
+
+
+class Run(_Part):
+    """A finished run: ``DIR/run.json``."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    schema_: int = Field(default=SCHEMA, alias="schema")
+    suite: SuiteInfo
+    created: str
+    """UTC, ISO 8601."""
+    environment: dict[str, Any]
+    results: list[Result]
+    skipped: list[Skipped] = Field(default_factory=list)
+
+    def to_json(self) -> str:
+        """The text of ``run.json``."""
+        return self.model_dump_json(by_alias=True, indent=2) + "\n"
+
+
+def load_run(path: str | Path) -> Run:
+    """Read a run from its folder or from its ``run.json``.
+
+    Raises BenchError for a file that is missing, broken, or of a newer schema.
+    """
+    file = Path(path)
+    file = file / "run.json" if file.is_dir() else file
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise BenchError(f"no run at '{path}': expected {file.name} there; has 'bench run' finished?") from error
+    except (ValueError, OSError) as error:
+        raise BenchError(f"cannot read '{file}': {error}") from error
+    found = data.get("schema") if isinstance(data, dict) else None
+    if found != SCHEMA:
+        raise BenchError(f"'{file}' has schema {found!r}, this version reads {SCHEMA}: use the bench that wrote it")
+    try:
+        return Run.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BenchError(f"'{file}' is not a run: {where}: {first['msg']}") from error
+
+
+class Picture(BaseModel):
+    """One picture of a run as the gallery shows it."""
+
+    method: str
+    prompt_id: str
+    sample: int
+    prompt: str | None
+    file: Path
+    """The picture, an existing file."""
+    reference: Path | None = None
+    """The photo or the teacher's picture it is compared with."""
