@@ -1,1 +1,87 @@
-"""TODO"""
+"""One file per method, behind one interface; the registry of methods and how one is made from its name."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import TypeVar
+
+from ..core.errors import BenchError
+from ..core.registry import Entry, Registry, import_target
+from .base import Adapter, Settings
+from .spec import Spec, construct, parse
+
+ADAPTERS: Registry[type[Adapter]] = Registry(
+    "method",
+    ".adapters.base:Adapter",
+    {
+        "sd15": Entry(
+            ".adapters.sd15:StableDiffusion", "Stable Diffusion 1.x and 2.x, checkpoints in diffusers layout"
+        ),
+        "diffusers": Entry(".adapters.any_pipeline:AnyPipeline", "diffusers:ID_OR_DIR, any text-to-image pipeline"),
+        "folder": Entry(".adapters.folder:Folder", "folder:PATH, pictures made elsewhere, matched to prompts by name"),
+    },
+    group="t2ibench.adapters",
+)
+
+N = TypeVar("N", int, float)
+SETTINGS = tuple(field.name for field in dataclasses.fields(Settings))
+SCHEDULERS = ("ddim", "pndm", "dpm", "dpm++", "euler", "lcm")
+
+
+def make_adapter(text: str, suite: Settings | None = None) -> Adapter:
+    """Construct the method that ``text`` names; nothing is loaded yet.
+
+    Its settings are those of the text, else the suite's, else the method's own. ``module.path:Class`` names a user's
+    own class, looked for in the current folder too.
+
+    Raises BenchError for an unknown method, option or value.
+    """
+    spec = parse(text)
+    found = _own_class(spec) if "." in spec.name and spec.argument else ADAPTERS.get(spec.name)
+    options = dict(spec.options)
+    asked = _settings(spec, options)
+    adapter: Adapter = construct(found, _without_class(spec), options, also=SETTINGS)
+    adapter.options = options
+    layers = [asked, suite or Settings(), adapter.traits.defaults]
+    adapter.settings = Settings(**{name: _first(layers, name) for name in SETTINGS})
+    return adapter
+
+
+def _own_class(spec: Spec) -> type[Adapter]:
+    # At the end of the path, so that a folder of the user's never shadows a library.
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.append(here)
+    return ADAPTERS.check(import_target(f"{spec.name}:{spec.argument}"), spec.text)
+
+
+def _without_class(spec: Spec) -> Spec:
+    return dataclasses.replace(spec, argument=None) if "." in spec.name else spec
+
+
+def _first(layers: list[Settings], name: str) -> str | float | None:
+    return next((value for layer in layers if (value := getattr(layer, name)) is not None), None)
+
+
+def _settings(spec: Spec, options: dict[str, str]) -> Settings:
+    scheduler = options.pop("scheduler", None)
+    if scheduler is not None and scheduler not in SCHEDULERS:
+        raise BenchError(f"unknown scheduler '{scheduler}' in '{spec.text}' (known: {', '.join(SCHEDULERS)})")
+    return Settings(
+        scheduler=scheduler,
+        steps=_number(spec, "steps", options.pop("steps", None), int, 1),
+        guidance=_number(spec, "guidance", options.pop("guidance", None), float, 0),
+    )
+
+
+def _number(spec: Spec, name: str, text: str | None, kind: type[N], least: N) -> N | None:
+    if text is None:
+        return None
+    try:
+        value = kind(text)
+    except ValueError:
+        value = None
+    if value is None or not value >= least or value == float("inf"):
+        raise BenchError(f"{name}={text} in '{spec.text}' must be a number of at least {least}")
+    return value

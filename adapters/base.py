@@ -21,11 +21,11 @@ class Stage(NamedTuple):
     """A part of a method that can be timed and counted by itself."""
 
     module: Any
-    """The torch module behind it, or None."""
-    call: Callable[[], Any]
-    """Runs it once on inputs of the shape that a request has."""
+    """The torch module behind it."""
+    inputs: Callable[[Request, str], tuple[Any, ...]]
+    """The module's arguments for one picture like the request's, on a device (``cpu``, ``cuda:0``, ``meta``)."""
     per_image: int
-    """How often it runs for one picture (twice per step where guidance is not 1)."""
+    """How often the module runs for one picture (twice per step where guidance is not 1)."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,8 @@ class Adapter(ABC):
 
     traits: Traits = Traits()
     settings: Settings = Settings()
+    options: Mapping[str, str] = {}
+    """The other options of its method string, as text; ``bench`` sets them too."""
     checkpoint: str | None = None
     """Where the weights come from: a hub id, a folder, or None."""
 
@@ -74,15 +76,15 @@ class Adapter(ABC):
         return {}
 
     def fingerprint(self) -> str:
-        """A short text that changes when the weights do; asked for after ``load``."""
+        """A short text that changes when the weights do; may be asked for before ``load``."""
         return self.checkpoint or type(self).__qualname__
 
     def noise_digest(self, request: Request) -> str | None:
-        """A digest of the noise that the picture starts from; None where there is none."""
+        """A digest of the noise that the picture starts from; None where there is none. Asked for after ``load``."""
         return None
 
     def notes(self, request: Request) -> list[str]:
-        """What the user should know of this request, for example the part of a prompt that is cut off."""
+        """What the user should know of this request: the part of a prompt that is cut off. Asked for after ``load``."""
         return []
 
     def select(self, prompts: Mapping[str, str]) -> set[str] | None:

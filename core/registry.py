@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -53,6 +53,8 @@ class Registry(Generic[T]):
     base: str
     entries: dict[str, Entry]
     group: str | None = None
+    load: Callable[[str], Any] = import_target
+    """Turns an entry's target into the object."""
 
     def names(self) -> list[str]:
         """All names, the built-in ones first, in the order of declaration."""
@@ -65,12 +67,16 @@ class Registry(Generic[T]):
     def __contains__(self, name: str) -> bool:
         return name in self.entries or name in self._plugins()
 
+    def target(self, name: str) -> str:
+        """Where the object called ``name`` is, without importing it; BenchError for an unknown name."""
+        return self._entry(name).target
+
     def get(self, name: str) -> T:
         """Import and return the object called ``name``.
 
         Raises BenchError for an unknown name, a broken import, or an object of the wrong class.
         """
-        return self.check(import_target(self._entry(name).target), name)
+        return self.check(self.load(self.target(name)), name)
 
     def check(self, found: Any, name: str) -> T:
         """Return ``found`` if it is what this registry holds, else raise BenchError."""
@@ -92,4 +98,6 @@ class Registry(Generic[T]):
         if self.group is None:
             return {}
         found = entry_points(group=self.group)
-        return {point.name: Entry(point.value, f"from {point.dist.name if point.dist else 'a plug-in'}") for point in found}
+        return {
+            point.name: Entry(point.value, f"from {point.dist.name if point.dist else 'a plug-in'}") for point in found
+        }

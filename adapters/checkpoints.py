@@ -1,0 +1,249 @@
+"""The one place where torch checkpoints are found and loaded: diffusers layout, safetensors only, nothing missing.
+
+No pickle is ever run: folders load from safetensors, single ``.pth`` files with ``weights_only``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..core.errors import BenchError
+from ..core.files import sha256_file
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+STEMS = ("diffusion_pytorch_model", "model")
+"""Weight files are called so, in diffusers and in transformers."""
+PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+HUB_TIMEOUT = 5.0
+"""Seconds to wait for the hub's first answer."""
+DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+
+
+def torch_dtype(name: str) -> torch.dtype:
+    """Return the torch type of ``fp32``, ``bf16`` or ``fp16``; BenchError for any other name."""
+    import torch
+
+    if name not in DTYPES:
+        raise BenchError(f"unknown dtype '{name}' (known: {', '.join(DTYPES)})")
+    dtype: torch.dtype = getattr(torch, DTYPES[name])
+    return dtype
+
+
+def torch_device(name: str) -> torch.device:
+    """Return the torch device called ``name`` (``cpu``, ``cuda:0``, ``mps``); BenchError where there is none."""
+    import torch
+
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise BenchError(
+            f"device '{name}' cannot be used here ({first_line(error)}); --device cpu always can"
+        ) from error
+    return device
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text that says something, else the name of its class."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return next((line for line in lines if line), type(error).__name__)
+
+
+def component_patterns(*folders: str) -> list[str]:
+    """Return hub patterns of configuration and safetensors in ``folders`` (``""`` is the root), without variants."""
+    names = ["*.json", "*.txt", *(f"{stem}{end}" for stem in STEMS for end in (".safetensors", "-*.safetensors"))]
+    return [f"{folder}/{name}" if folder else name for folder in folders for name in names]
+
+
+def resolve(id_or_dir: str, *, offline: bool = False, patterns: Sequence[str] | None = None) -> Path:
+    """Return the folder of a checkpoint: ``id_or_dir`` itself, or the snapshot of a hub id in the hub's cache.
+
+    Only files that match ``patterns`` are fetched (default: configuration and safetensors everywhere). With ``offline``
+    or ``HF_HUB_OFFLINE`` no socket is opened. Raises BenchError where there is no such folder and no such snapshot.
+    """
+    folder = Path(id_or_dir).expanduser()
+    if folder.is_dir():
+        return folder
+    if folder.exists():
+        raise BenchError(f"checkpoint '{id_or_dir}' is a file; expected a folder in diffusers layout or a hub id")
+    return _snapshot(id_or_dir, offline or hub_offline(), list(patterns or ("*.json", "*.txt", "*.safetensors")))
+
+
+def hub_offline() -> bool:
+    """Say whether ``HF_HUB_OFFLINE`` forbids the network, read at each call."""
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
+
+
+def _snapshot(hub_id: str, offline: bool, patterns: list[str]) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        options: dict[str, Any] = {"local_files_only": offline, "etag_timeout": HUB_TIMEOUT}
+        return Path(snapshot_download(hub_id, allow_patterns=patterns, **options))
+    except HFValidationError as error:
+        raise BenchError(f"checkpoint '{hub_id}' is neither a folder nor a hub id (OWNER/NAME)") from error
+    except Exception as error:  # the hub's client raises errors of several libraries that share no base class
+        why = "offline, and not in the hub's cache" if offline else f"{type(error).__name__}: {first_line(error)}"
+        raise BenchError(f"checkpoint '{hub_id}' is neither a folder nor reachable on the hub: {why}") from error
+
+
+def load_component(kinds: Sequence[str], folder: Path, subfolder: str = "", *, dtype: torch.dtype) -> nn.Module:
+    """Load one network of a checkpoint, on the CPU, in evaluation mode.
+
+    ``kinds`` are the class names of diffusers or transformers that will do; config.json says which it is. Raises
+    BenchError, naming the file, for another class, a missing or broken file, a pickle, or incomplete weights.
+    """
+    place = folder / subfolder
+    kind = component_kind(place)
+    if kind not in kinds:
+        raise BenchError(f"'{place / 'config.json'}' describes a {kind}; expected {' or '.join(kinds)}")
+    for file in weight_files(place):
+        _check_whole(file)
+    model, report = _from_pretrained(kind, place, dtype)
+    wrong = sorted(map(str, [*report["missing_keys"], *report["mismatched_keys"]]))
+    if wrong:  # the libraries would only warn, and go on with random weights
+        raise BenchError(f"'{place}' lacks {len(wrong)} weights of {kind} or has them in another shape: {_some(wrong)}")
+    return model.eval().requires_grad_(False)
+
+
+def component_kind(place: Path) -> str:
+    """Return the class name that the config.json of a network's folder states.
+
+    Raises BenchError where the file is missing, is not JSON, or names no class.
+    """
+    file = place / "config.json"
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BenchError(f"'{file}' is missing: not a network in diffusers layout") from error
+    except ValueError as error:
+        raise BenchError(f"'{file}' is not valid JSON: {first_line(error)}") from error
+    if not isinstance(config, dict):
+        raise BenchError(f"'{file}' is not a JSON object")
+    kind = config.get("_class_name") or next(iter(config.get("architectures") or []), None)
+    if not kind:
+        raise BenchError(f"'{file}' names no class: it has neither _class_name nor architectures")
+    return str(kind)
+
+
+def weight_files(place: Path) -> list[Path]:
+    """Return the safetensors files of a network's folder: one, or the shards that its index lists.
+
+    Raises BenchError where there are none, where they are pickles, or where a shard is missing.
+    """
+    for stem in STEMS:
+        file, index = place / f"{stem}.safetensors", place / f"{stem}.safetensors.index.json"
+        if file.is_file():
+            return [file]
+        if index.is_file():
+            return _shards(index)
+    pickles = sorted(path for pattern in PICKLES for path in place.glob(pattern))
+    if pickles:
+        raise BenchError(
+            f"'{pickles[0]}' is a pickle, which can run code when it is read, and there are no safetensors beside it: "
+            "convert it with save_pretrained(..., safe_serialization=True)"
+        )
+    raise BenchError(f"'{place}' holds neither {STEMS[0]}.safetensors nor {STEMS[1]}.safetensors")
+
+
+def fingerprint(folder: Path) -> str:
+    """Return 16 hex digits of sha256 over names and bytes of every config*.json and *.safetensors below ``folder``."""
+    files = {path for pattern in ("config*.json", "*.safetensors") for path in folder.rglob(pattern) if path.is_file()}
+    return digest({path.relative_to(folder).as_posix(): path for path in files})
+
+
+def digest(files: Mapping[str, Path]) -> str:
+    """Return 16 hex digits of sha256 over the names and the bytes of ``files``, sorted by name."""
+    total = hashlib.sha256()
+    for name in sorted(files):
+        total.update(f"{name}\0{sha256_file(files[name])}\n".encode())
+    return total.hexdigest()[:16]
+
+
+def load_pth(module: nn.Module, path: Path) -> None:
+    """Fill ``module`` from a ``.pth`` file of tensors, every key and shape as expected.
+
+    Raises BenchError for a file that is broken, holds code, or belongs to another network.
+    """
+    import torch
+
+    try:
+        module.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    except pickle.UnpicklingError as error:
+        raise BenchError(f"'{path}' holds more than tensors, or is no torch file; it is not read") from error
+    except (OSError, EOFError) as error:
+        raise BenchError(f"'{path}' cannot be read: {first_line(error)}") from error
+    except (RuntimeError, TypeError, KeyError, AttributeError) as error:
+        raise BenchError(f"'{path}' is truncated or of another network: {error}"[:300]) from error
+
+
+def _shards(index: Path) -> list[Path]:
+    try:
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    except (ValueError, KeyError, AttributeError) as error:
+        raise BenchError(f"'{index}' is not a safetensors index: {first_line(error)}") from error
+    for name in names:
+        if not (index.parent / name).is_file():
+            raise BenchError(f"'{index.parent / name}' is missing, though '{index.name}' lists it")
+    return [index.parent / name for name in names]
+
+
+def _check_whole(file: Path) -> None:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, framework="numpy"):
+            pass
+    except (SafetensorError, OSError) as error:
+        reason = first_line(error)
+        raise BenchError(f"'{file}' is truncated or no safetensors file ({reason}); fetch it again") from error
+
+
+def _from_pretrained(kind: str, place: Path, dtype: torch.dtype) -> tuple[nn.Module, Mapping[str, Any]]:
+    library, name = _library(kind)
+    options: dict[str, Any] = {name: dtype, "use_safetensors": True, "local_files_only": True}
+    try:
+        with _quiet(library):
+            loaded: tuple[nn.Module, Mapping[str, Any]] = getattr(import_module(library), kind).from_pretrained(
+                place, output_loading_info=True, **options
+            )
+    except (OSError, ValueError, TypeError, RuntimeError, KeyError) as error:
+        raise BenchError(f"'{place}' cannot be loaded as {kind}: {first_line(error)}") from error
+    return loaded
+
+
+def _library(kind: str) -> tuple[str, str]:
+    """The library that has the class ``kind``, and what it calls the option for the dtype."""
+    for library, name in (("diffusers", "torch_dtype"), ("transformers", "dtype")):
+        if hasattr(import_module(library), kind):
+            return library, name
+    raise BenchError(f"neither diffusers nor transformers has a class '{kind}'; a newer version may")
+
+
+@contextmanager
+def _quiet(library: str) -> Iterator[None]:
+    # Their warnings say what our errors say, over several lines.
+    logging = import_module(f"{library}.utils.logging")
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+
+
+def _some(names: Sequence[str], limit: int = 3) -> str:
+    return ", ".join(names[:limit]) + (", …" if len(names) > limit else "")

@@ -1,0 +1,207 @@
+"""Stable Diffusion 1.x and 2.x: latent diffusion with classifier-free guidance (Rombach et al. 2022)."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..core.errors import BenchError
+from ..datasets.request import Request
+from . import checkpoints, noise
+from .base import Adapter, Images, Settings, Stage, Traits
+from .schedulers import make_scheduler
+
+if TYPE_CHECKING:
+    import torch
+
+COMPONENTS = {"text_encoder": "CLIPTextModel", "unet": "UNet2DConditionModel", "vae": "AutoencoderKL"}
+PATTERNS = ["model_index.json", "tokenizer/*", "scheduler/*", *checkpoints.component_patterns(*COMPONENTS)]
+
+
+class StableDiffusion(Adapter):
+    """Any SD1.x or SD2.x checkpoint in diffusers layout; no safety checker.
+
+    Latents stay float32 between the steps whatever the weights' type, so that a sampler's arithmetic never loses bits.
+    """
+
+    traits = Traits(defaults=Settings("pndm", 50, 7.5))
+
+    checkpoint: str
+
+    def __init__(self, *, checkpoint: str = "stable-diffusion-v1-5/stable-diffusion-v1-5") -> None:
+        self.checkpoint = checkpoint
+        self._negative: dict[str, torch.Tensor] = {}
+
+    @cached_property
+    def folder(self) -> Path:
+        """The checkpoint's folder, fetched from the hub where it is an id."""
+        folder = checkpoints.resolve(self.checkpoint, patterns=PATTERNS)
+        index = read_config(folder / "model_index.json")
+        for name, expected in COMPONENTS.items():
+            found = (index.get(name) or [None, None])[1]
+            if found != expected:
+                raise BenchError(
+                    f"checkpoint '{self.checkpoint}' is no SD1.x or SD2.x: its {name} is {found}, expected {expected}; "
+                    f"try 'diffusers:{self.checkpoint}'"
+                )
+        return folder
+
+    def load(self, device: str, dtype: str) -> None:
+        self.device, self.dtype = checkpoints.torch_device(device), checkpoints.torch_dtype(dtype)
+        self.text_encoder, self.unet, self.vae = (self._load_network(name) for name in COMPONENTS)
+        self.tokenizer = self._load_tokenizer()
+        if self.unet.config.time_cond_proj_dim is not None:
+            raise BenchError(
+                f"checkpoint '{self.checkpoint}' wants the guidance scale as an input of its UNet: "
+                f"use 'diffusers:{self.checkpoint}'"
+            )
+        config = read_config(self.folder / "scheduler" / "scheduler_config.json")
+        self.scheduler = make_scheduler(self.settings.scheduler or "pndm", config, self.settings.steps or 50)
+
+    def _load_network(self, name: str) -> Any:
+        network = checkpoints.load_component([COMPONENTS[name]], self.folder, name, dtype=self.dtype)
+        return network.to(self.device)
+
+    def _load_tokenizer(self) -> Any:
+        from transformers import CLIPTokenizer
+
+        try:
+            return CLIPTokenizer.from_pretrained(self.folder / "tokenizer")
+        except (OSError, ValueError, TypeError) as error:
+            reason = checkpoints.first_line(error)
+            raise BenchError(f"'{self.folder / 'tokenizer'}' holds no CLIP tokenizer: {reason}") from error
+
+    def generate(self, requests: Sequence[Request]) -> Images:
+        import torch
+
+        with torch.inference_mode():
+            return self.decode(self.denoise(requests, self.embed(requests)))
+
+    @property
+    def guided(self) -> bool:
+        """Whether each step runs the UNet with and without the prompt; at a guidance scale of 1 the two cancel."""
+        return self.settings.guidance != 1
+
+    def embed(self, requests: Sequence[Request]) -> torch.Tensor:
+        """Return the text embeddings (B, 77, D), those of the negative prompts stacked before them where guided."""
+        import torch
+
+        positive = self.encode_text([request.prompt for request in requests])
+        if not self.guided:
+            return positive
+        for text in {request.negative_prompt for request in requests} - self._negative.keys():
+            self._negative[text] = self.encode_text([text])[0]
+        return torch.cat([torch.stack([self._negative[request.negative_prompt] for request in requests]), positive])
+
+    def encode_text(self, texts: list[str]) -> torch.Tensor:
+        """Return the text encoder's last hidden states (B, 77, D)."""
+        tokens = self.tokenizer(
+            texts, padding="max_length", max_length=self.max_tokens, truncation=True, return_tensors="pt"
+        )
+        return self.text_encoder(tokens.input_ids.to(self.device))[0]  # type: ignore[no-any-return]
+
+    def denoise(self, requests: Sequence[Request], embeddings: torch.Tensor) -> torch.Tensor:
+        """Return the latents (B, C, h, w), float32, that the sampler ends with."""
+        self.scheduler.set_timesteps(self.settings.steps, device=self.device)
+        latents = noise.batch(requests, self.latent_shape(requests[0])).to(self.device)
+        latents = latents * self.scheduler.init_noise_sigma
+        for step, timestep in enumerate(self.scheduler.timesteps):
+            predicted = self.predict(self.scheduler.scale_model_input(latents, timestep), timestep, embeddings)
+            draws = {"generator": noise.generators(requests, "scheduler", step)} if self._draws else {}
+            latents = self.scheduler.step(predicted, timestep, latents, return_dict=False, **draws)[0]
+        return latents
+
+    def predict(self, latents: torch.Tensor, timestep: torch.Tensor, embeddings: torch.Tensor) -> torch.Tensor:
+        """Return the UNet's guided prediction, float32, from one batched call (Ho & Salimans 2022, eq. 6)."""
+        import torch
+
+        inputs = torch.cat([latents, latents]) if self.guided else latents
+        predicted = self.unet(inputs.to(self.dtype), timestep, encoder_hidden_states=embeddings, return_dict=False)[0]
+        if not self.guided:
+            return predicted.float()  # type: ignore[no-any-return]
+        without, conditional = predicted.float().chunk(2)
+        return without + self.settings.guidance * (conditional - without)  # type: ignore[no-any-return]
+
+    def decode(self, latents: torch.Tensor) -> Images:
+        """Return pictures from latents in the UNet's scale."""
+        decoded = self.vae.decode((latents / self.vae.config.scaling_factor).to(self.dtype), return_dict=False)[0]
+        pixels = (decoded.float() / 2 + 0.5).clamp(0, 1).mul(255).round()
+        return pixels.permute(0, 2, 3, 1).byte().cpu().numpy()  # type: ignore[no-any-return]
+
+    @cached_property
+    def _draws(self) -> bool:
+        return "generator" in inspect.signature(self.scheduler.step).parameters
+
+    @cached_property
+    def _shapes(self) -> tuple[int, int]:
+        """Channels of the latents, pixels per latent; from the configuration files, so that nothing need be loaded."""
+        unet = read_config(self.folder / "unet" / "config.json")
+        vae = read_config(self.folder / "vae" / "config.json")
+        return int(unet["in_channels"]), 2 ** (len(vae["block_out_channels"]) - 1)
+
+    def latent_shape(self, request: Request) -> tuple[int, int, int]:
+        """Channels, height and width of the latents of one picture."""
+        channels, factor = self._shapes
+        return channels, request.height // factor, request.width // factor
+
+    @property
+    def max_tokens(self) -> int:
+        """Tokens the text encoder reads, begin and end included; a tokenizer saved without its limit says 1e30."""
+        return int(min(self.tokenizer.model_max_length, self.text_encoder.config.max_position_embeddings))
+
+    def fingerprint(self) -> str:
+        return checkpoints.fingerprint(self.folder)
+
+    def noise_digest(self, request: Request) -> str:
+        return noise.digest(noise.normal(request, self.latent_shape(request)))
+
+    def notes(self, request: Request) -> list[str]:
+        ids = self.tokenizer(request.prompt, truncation=False, verbose=False).input_ids
+        if len(ids) <= self.max_tokens:
+            return []
+        cut = self.tokenizer.decode(ids[self.max_tokens - 1 : -1])
+        return [f"prompt cut after {self.max_tokens} tokens, left out: '{cut}'"]
+
+    def stages(self) -> dict[str, Stage]:
+        config = self.unet.config
+        copies = 2 if self.guided else 1
+
+        def text(request: Request, device: str) -> tuple[Any, ...]:
+            import torch
+
+            return (torch.zeros(1, self.max_tokens, dtype=torch.long, device=device),)
+
+        def unet(request: Request, device: str) -> tuple[Any, ...]:
+            import torch
+
+            latents = torch.zeros(1, *self.latent_shape(request), dtype=self.dtype, device=device)
+            width = config.cross_attention_dim
+            return latents, 1, torch.zeros(1, self.max_tokens, width, dtype=self.dtype, device=device)
+
+        def decoder(request: Request, device: str) -> tuple[Any, ...]:
+            import torch
+
+            shape = (1, self.vae.config.latent_channels, *self.latent_shape(request)[1:])
+            return (torch.zeros(shape, dtype=self.dtype, device=device),)
+
+        steps = len(self.scheduler.timesteps)
+        return {
+            "text_encoder": Stage(self.text_encoder, text, copies),
+            "unet": Stage(self.unet, unet, steps * copies),
+            "decoder": Stage(self.vae.decoder, decoder, 1),
+        }
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Return a configuration file of a checkpoint; BenchError, naming the file, where it is missing or broken."""
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BenchError(f"'{path}' cannot be read ({error}): not a checkpoint in diffusers layout") from error
+    if not isinstance(config, dict):
+        raise BenchError(f"'{path}' holds no configuration: not a checkpoint in diffusers layout")
+    return config

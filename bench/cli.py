@@ -1,0 +1,180 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..core.errors import BenchError
+
+EXAMPLES = """
+[bold]Examples[/bold]
+
+  bench run --suite decoders --images photos/
+
+  bench run --suite coco5k --methods 'sd15[scheduler=dpm++,steps=8],folder:from_phone' --limit 100
+
+  bench report runs/decoders --html decoders.html
+"""
+
+app = typer.Typer(
+    name="bench",
+    help="Quality, control, decoder fidelity and latency of text-to-image diffusion methods, in one honest table.",
+    epilog="--debug with any command shows the traceback of an error. Exit status: 0 done, 1 a regression, 2 an error.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+DataRoot = Annotated[
+    Path | None, typer.Option(help="Where named datasets live.", envvar="T2IBENCH_DATA", show_default=False)
+]
+Offline = Annotated[bool, typer.Option("--offline", help="Open no socket: use only what is on this machine.")]
+
+
+@app.command(epilog=EXAMPLES)
+def run(
+    suite: Annotated[str, typer.Option(help="A suite's name ('bench ls suites') or a TOML file.")] = "decoders",
+    methods: Annotated[str | None, typer.Option(help="Methods or codecs, comma between; else the suite's.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many prompts or photos.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The run's folder; else runs/SUITE. An unfinished run there goes on.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of all noise; else the suite's.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps; auto takes the best there is.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="fp32, bf16 or fp16.")] = "fp32",
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Pictures per batch; else by size and device.")] = None,
+    metrics: Annotated[
+        str | None, typer.Option(help="Metrics, comma between; else the suite's. Each must be computable.")
+    ] = None,
+    images: Annotated[Path | None, typer.Option(help="A folder of photos, for suites that take photos.")] = None,
+    prompts: Annotated[
+        Path | None, typer.Option(help="A txt, csv, tsv, json or jsonl file, for suites that take prompts.")
+    ] = None,
+    reference: Annotated[
+        Path | None, typer.Option(help="Photos or statistics file that FID is taken to; else the dataset's.")
+    ] = None,
+    data_root: DataRoot = None,
+    weights: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=FILE", help="A weights file, such as inception=FILE.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the suite, such as sampling.size=256."),
+    ] = None,
+    offline: Offline = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Throw away what the folder holds and start anew.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="A method or metric of the suite that cannot run is an error.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be made, and make nothing.")] = False,
+    json_: Json = False,
+) -> None:
+    """Make the pictures of a suite, measure them, and write the table and the reports.
+
+    Killed or stopped, the same command goes on where it was: nothing is lost and nothing is made twice.
+    """  # fmt: skip
+    from .commands import run_command
+
+    asked = {name: value for name, value in locals().items() if name != "run_command"}
+    run_command(**asked)
+
+
+@app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs.")],
+    html: Annotated[Path | None, typer.Option(help="Write the HTML report here.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Write the Markdown report here.")] = None,
+    json_: Json = False,
+) -> None:
+    """Print a run's table and write its reports anew."""
+    from .commands import report_command
+
+    report_command(runs, html, markdown, json_)
+
+
+@app.command()
+def fetch(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Datasets ('bench ls datasets').")],
+    from_: Annotated[
+        Path | None, typer.Option("--from", help="A folder that holds the archives or their content.")
+    ] = None,
+    data_root: DataRoot = None,
+    offline: Offline = False,
+    json_: Json = False,
+) -> None:
+    """Fetch datasets from their official hosts, or take them from a folder; size and digest are checked."""
+    from .commands import fetch_command
+
+    fetch_command(names, from_, data_root, offline, json_)
+
+
+@app.command("ls")
+def list_(
+    kind: Annotated[
+        str | None, typer.Argument(help="suites, methods, codecs, metrics, datasets, devices or tables.")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """List what there is to choose from."""
+    from .listing import list_command
+
+    list_command(kind, json_)
+
+
+@app.command()
+def doctor(json_: Json = False) -> None:
+    """Say what works on this machine, what is missing, and how to get it."""
+    from .doctor import doctor_command
+
+    doctor_command(json_)
+
+
+def main() -> None:
+    """Run the command line: one line and status 2 for an error, the traceback with ``--debug``."""
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    debug = len(arguments) < len(sys.argv) - 1
+    sys.exit(status(arguments, debug))
+
+
+def status(arguments: list[str], debug: bool = False) -> int:
+    """Run the command that ``arguments`` name and return its exit status."""
+    try:
+        return int(app(arguments, standalone_mode=False) or 0)
+    except typer.TyperException as error:
+        _complain(f"{error.format_message()} (see 'bench {_command(error)}--help')")
+    except BenchError as error:
+        if debug:
+            raise
+        _complain(str(error))
+    except (KeyboardInterrupt, typer.Abort):
+        print("stopped; the same command goes on where it was", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output (head, less) has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception as error:
+        if debug:
+            raise
+        _complain(f"{type(error).__name__}: {' '.join(str(error).split())} (a fault of bench: --debug shows where)")
+    return 2
+
+
+def _command(error: Any) -> str:
+    context = getattr(error, "ctx", None)
+    name = context.info_name if context else "bench"
+    return "" if name == "bench" else f"{name} "
+
+
+def _complain(text: str) -> None:
+    print(f"bench: error: {text}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

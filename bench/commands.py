@@ -1,0 +1,150 @@
+"""What the commands do, behind the command line; imported only when one is run."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import BenchError
+from ..core.weights import WeightsFinder
+from ..reports.schema import Run, load_run
+from .options import Options
+from .suites import Suite, find_suite, parse_change
+
+
+def run_command(**asked: Any) -> None:
+    """``bench run``; see there for the options."""
+    _quiet_libraries()
+    # A CI runner ends a job by SIGTERM: that leaves a run to go on with, as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if asked["offline"]:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    suite = find_suite(asked["suite"], dict(parse_change(text) for text in asked["set_"] or []))
+    options = _options(asked, suite)
+    directory = asked["out"] or Path("runs") / suite.name
+    if asked["dry_run"]:
+        from .dry_run import describe
+
+        describe(options, directory, asked["json_"])
+        return
+    from .run import run_suite
+
+    finished = run_suite(options, directory, asked["fresh"], _say)
+    if asked["json_"]:
+        print(finished.run.to_json(), end="")
+    else:
+        _print_run(finished.run)
+    _say(f"report: {finished.html}  (also {finished.markdown.name}, run.json, scores.parquet)")
+
+
+def report_command(runs: Sequence[Path], html: Path | None, markdown: Path | None, as_json: bool) -> None:
+    """``bench report``."""
+    from .saved import rewrite
+
+    if len(runs) > 1 and (html or markdown):
+        raise BenchError("--html and --markdown take one run: name the runs one by one")
+    for path in runs:
+        run = load_run(path)
+        print(run.to_json(), end="") if as_json else _print_run(run)
+        for written in rewrite(run, path, html, markdown):
+            _say(f"report: {written}")
+
+
+def fetch_command(names: Sequence[str], from_: Path | None, root: Path | None, offline: bool, as_json: bool) -> None:
+    """``bench fetch``."""
+    from ..datasets.dataset import data_root
+    from ..datasets.fetch import fetch
+    from .progress import task
+
+    found: dict[str, list[str]] = {}
+    for name in names:
+        with task(f"fetch {name}", 0) as report:
+            paths = fetch(name, data_root(root), from_dir=from_, offline=offline, progress=report)
+        found[name] = [str(path) for path in paths]
+    if as_json:
+        print(json.dumps(found, indent=2))
+    else:
+        for name, files in found.items():
+            print(f"{name}: {', '.join(files)}")
+
+
+def _options(asked: dict[str, Any], suite: Suite) -> Options:
+    from ..adapters.spec import split_list
+
+    metrics = tuple(split_list(asked["metrics"])) if asked["metrics"] is not None else None
+    if metrics is not None:
+        from ..metrics import METRICS
+
+        for name in metrics:
+            METRICS.target(name)
+    return Options(
+        suite=suite,
+        methods=asked["methods"],
+        limit=asked["limit"],
+        seed=asked["seed"],
+        device=_device(asked["device"]),
+        dtype=_dtype(asked["dtype"]),
+        batch_size=asked["batch_size"],
+        metrics=metrics,
+        images=asked["images"],
+        prompts=asked["prompts"],
+        reference=asked["reference"],
+        data_root=asked["data_root"],
+        weights=WeightsFinder(dict(_weights(text) for text in asked["weights"] or []), asked["offline"]),
+        strict=asked["strict"],
+    )
+
+
+def _weights(text: str) -> tuple[str, Path]:
+    name, equals, file = text.partition("=")
+    if not equals or not name or not file:
+        raise BenchError(f"--weights '{text}': write NAME=FILE, for example inception=weights.pth")
+    return name.strip(), Path(file.strip()).expanduser()
+
+
+def _device(name: str) -> str:
+    import torch
+
+    from ..adapters.checkpoints import torch_device
+
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    return str(torch_device(name))
+
+
+def _dtype(name: str) -> str:
+    from ..adapters.checkpoints import torch_dtype
+
+    torch_dtype(name)
+    return name
+
+
+def _quiet_libraries() -> None:
+    # Their warnings and bars would bury ours; what matters of them comes back as errors and notes.
+    import logging
+    import warnings
+
+    warnings.filterwarnings("ignore")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    for name in ("diffusers", "transformers", "huggingface_hub", "PIL", "torch"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _print_run(run: Run) -> None:
+    from rich.console import Console
+
+    from ..reports.console import console_table, footnotes
+
+    console = Console()
+    console.print(console_table(run, console.width))
+    console.print(footnotes(run))

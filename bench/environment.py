@@ -1,0 +1,80 @@
+"""What a run ran on; enough to explain why another machine's numbers differ."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+LIBRARIES = (
+    "t2ibench", "torch", "torchvision", "diffusers", "transformers", "open-clip-torch", "torch-fidelity", "lpips",
+    "scikit-image", "onnxruntime", "numpy", "pillow",
+)  # fmt: skip
+
+
+def environment(device: str) -> dict[str, Any]:
+    """Return platform, processor, accelerator, threads and versions of the libraries that decide numbers."""
+    import torch
+
+    accelerator = torch.cuda.get_device_name(device) if device.startswith("cuda") else None
+    return {
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "accelerator": accelerator,
+        "threads": torch.get_num_threads(),
+        "versions": {name: found for name in LIBRARIES if (found := _version(name))},
+    }
+
+
+def processor() -> str:
+    """Return the processor's name as the system gives it."""
+    try:
+        found = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    except OSError:
+        found = None
+    return found.group(1) if found else platform.processor()
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+class PeakMemory:
+    """The peak memory since it was made: of the accelerator, or resident memory of this process where Linux tells it."""
+
+    def __init__(self, device: str) -> None:
+        self.cuda = device if device.startswith("cuda") else None
+        if self.cuda:
+            import torch
+
+            torch.cuda.reset_peak_memory_stats(self.cuda)
+        else:
+            self._reset()
+
+    def bytes(self) -> int | None:
+        """Return the peak in bytes, None where the platform does not tell."""
+        if self.cuda:
+            import torch
+
+            return torch.cuda.max_memory_allocated(self.cuda)
+        try:
+            found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+        except OSError:
+            found = None
+        return int(found.group(1)) * 1024 if found and self._can_reset else None
+
+    def _reset(self) -> None:
+        # Without a reset the figure would be the peak of everything that ran before in this process.
+        try:
+            Path("/proc/self/clear_refs").write_text("5")
+            self._can_reset = True
+        except OSError:
+            self._can_reset = False

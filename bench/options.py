@@ -1,0 +1,111 @@
+"""What ``bench run`` was asked for, and what follows from it at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..adapters.spec import parse, split_list
+from ..core.errors import BenchError
+from ..core.weights import WeightsFinder
+from ..datasets.catalog import DATASETS
+from ..datasets.dataset import Dataset
+from ..reports.schema import Skipped
+from .rows import Row
+from .suites import Method, Suite
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of ``bench run`` that decide what is made."""
+
+    suite: Suite
+    methods: str | None = None
+    """As typed: method strings with commas between. None for the suite's."""
+    limit: int | None = None
+    seed: int | None = None
+    device: str = "cpu"
+    dtype: str = "fp32"
+    batch_size: int | None = None
+    metrics: tuple[str, ...] | None = None
+    """Asked for by name; None for the suite's set."""
+    images: Path | None = None
+    prompts: Path | None = None
+    reference: Path | None = None
+    data_root: Path | None = None
+    weights: WeightsFinder = field(default_factory=WeightsFinder)
+    strict: bool = False
+
+    @property
+    def asked(self) -> bool:
+        """Whether the user named the methods, so that one that cannot run is an error."""
+        return self.methods is not None or self.strict
+
+
+@dataclass
+class Plan:
+    """What a run makes."""
+
+    rows: list[Row]
+    skipped: list[Skipped]
+    reference: Row | None
+    """The row whose pictures the others are compared with: cropped photos or a teacher's pictures."""
+    items: int
+    """Prompts or photos used."""
+    total: int
+    """Prompts or photos that the dataset holds."""
+    notes: list[str]
+    batch_size: int
+
+
+def find_dataset(options: Options) -> Dataset:
+    """Return the suite's dataset, or the user's own photos or prompts where the suite takes such."""
+    from ..datasets.photos import PhotoFolder
+    from ..datasets.prompts import PromptFile
+
+    dataset = DATASETS.get(options.suite.dataset)
+    if options.images is not None:
+        if dataset.kind != "photos":
+            raise BenchError(f"suite '{options.suite.name}' takes prompts, not photos: leave out --images")
+        return PhotoFolder(options.images)
+    if options.prompts is not None:
+        if dataset.kind != "prompts":
+            raise BenchError(f"suite '{options.suite.name}' takes photos, not prompts: leave out --prompts")
+        return PromptFile(options.prompts)
+    return dataset
+
+
+def methods_of(options: Options) -> list[Method]:
+    """The methods to run, the sweep spread out. Raises BenchError where one stands twice."""
+    suite = options.suite
+    named = [Method(method=text) for text in split_list(options.methods)] if options.methods else suite.methods
+    if suite.sweep:
+        named = [_with(method, suite.sweep.setting, value) for method in named for value in suite.sweep.values]
+    texts = [method.method for method in named]
+    if not texts:
+        raise BenchError("--methods is empty: name a method, such as sd15")
+    for text in texts:
+        if texts.count(text) > 1:
+            raise BenchError(f"method '{text}' is named twice: once is enough")
+    return named
+
+
+def _with(method: Method, setting: str, value: float) -> Method:
+    spec = parse(method.method)
+    head = spec.name if spec.argument is None else f"{spec.name}:{spec.argument}"
+    options = {**spec.options, setting: f"{value:g}"}
+    inside = ",".join(f"{key}={text}" for key, text in options.items())
+    return method.model_copy(update={"method": f"{head}[{inside}]"})
+
+
+def skip(options: Options, skipped: list[Skipped], method: str, error: BenchError) -> None:
+    """Note a method of the suite's own set that cannot run; raise where the user asked for it."""
+    if options.asked:
+        raise error
+    skipped.append(Skipped(method=method, reason=str(error)))
+
+
+def default_batch(size: int, device: str) -> int:
+    """Pictures per batch: as many as keep memory near that of one (CPU) or eight (accelerator) at 512 × 512, at most 32."""
+    budget = 512 * 512 * (1 if device == "cpu" else 8)
+    return max(1, min(32, budget // (size * size)))

@@ -1,0 +1,270 @@
+"""``bench run``: make the pictures, measure them, write the table."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..core.errors import BenchError
+from ..datasets.dataset import data_root
+from ..datasets.images import load_rgb
+from ..metrics.engine import Engine, MissingReference, Setup
+from ..metrics.sample import Sample
+from ..metrics.value import MetricValue
+from ..reports.schema import Picture, Result, Run, Skipped, SuiteInfo
+from ..reports.write import write_reports
+from .environment import PeakMemory, environment
+from .options import Options, Plan, find_dataset
+from .plan import make_plan
+from .progress import task
+from .rows import Facts, Job, Row, batches, latency
+from .saved import PICTURES, dump_pictures
+from .store import Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..metrics.engine import Reference
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished run and where its files are."""
+
+    run: Run
+    markdown: Path
+    html: Path
+
+
+def run_suite(options: Options, directory: Path, fresh: bool = False, say: Callable[[str], None] = print) -> Finished:
+    """Make or go on with the run in ``directory``.
+
+    Raises BenchError for all that the user can mend; what was finished until then is kept and never made again.
+    """
+    with Store(directory, fresh) as store:
+        plan = make_plan(options, directory)
+        measuring = Measuring(options, plan, store)
+        for line in [*plan.notes, *(f"skipped {item.method}: {item.reason}" for item in plan.skipped)]:
+            say(line)
+        facts = {row.method: found for row in _all_rows(plan) if (found := _generate(row, plan, store, options))}
+        results = [_result(row, facts[row.method], measuring, store) for row in plan.rows if row.method in facts]
+        if not results:
+            raise BenchError(f"no method of suite '{options.suite.name}' could run: {plan.skipped[0].reason}")
+        return _finish(_run(options, plan, results), plan, store, measuring)
+
+
+def _all_rows(plan: Plan) -> list[Row]:
+    return [plan.reference, *plan.rows] if plan.reference else plan.rows
+
+
+def _generate(row: Row, plan: Plan, store: Store, options: Options) -> Facts | None:
+    """Make what is missing of a row; None where a method of the suite's own set turned out not to load."""
+    missing = [job for job in row.jobs if job.key not in store.records]
+    kept = store.directory / "rows" / f"{row.key}.json"
+    if not missing and kept.exists():
+        return Facts.model_validate_json(kept.read_bytes())
+    memory = PeakMemory(options.device)
+    try:
+        row.load()
+    except BenchError as error:
+        if options.asked or row is plan.reference:
+            raise
+        plan.skipped.append(Skipped(method=row.method, reason=str(error)))
+        return None
+    _produce(row, missing, plan.batch_size, store)
+    row.peak_memory = memory.bytes()
+    facts = row.facts()
+    row.unload()
+    store.save(f"rows/{row.key}.json", facts.model_dump_json())
+    return facts
+
+
+def _produce(row: Row, missing: Sequence[Job], batch_size: int, store: Store) -> None:
+    done = len(row.jobs) - len(missing)
+    with task(row.method, len(row.jobs), done) as report:
+
+        def written(count: int) -> None:
+            nonlocal done
+            done += count
+            report(done)
+
+        try:
+            for batch in batches(missing, batch_size):
+                store.add(row.produce(batch, batch_size), written)
+                row.loaded = True
+        finally:
+            store.flush()
+
+
+class Measuring:
+    """The metrics of a run: which can be had, and what they are over."""
+
+    def __init__(self, options: Options, plan: Plan, store: Store) -> None:
+        self.store, self.reference_row = store, plan.reference
+        suite = options.suite
+        self.names = list(options.metrics or suite.metrics)
+        setup = Setup(
+            clip_model=suite.clip.model,
+            clip_pretrained=suite.clip.pretrained,
+            lpips_net=suite.lpips_net,
+            generated_transform=suite.transform.generated,
+            reference_transform=suite.transform.reference,
+            device=options.device,
+            weights=options.weights,
+        )
+        self.engine = Engine(setup)
+        self.reference = reference_of(options) if plan.reference is None else None
+        self.prompted = plan.reference is None
+        problems = self.engine.check(
+            self.names, has_prompts=self.prompted, has_targets=plan.reference is not None, reference=self.reference
+        )
+        if problems and (options.metrics is not None or options.strict):
+            raise BenchError("; ".join(f"{name}: {reason}" for name, reason in problems.items()))
+        self.scores: list[tuple[str, str, int, str, float]] = []
+
+    def measure(self, row: Row) -> dict[str, MetricValue]:
+        """Return the row's metrics; what cannot be had comes back without a value and with the reason."""
+        if row is self.reference_row:
+            return {}
+        samples = [self._sample(job) for job in row.jobs]
+        with task(f"{row.method} metrics", len(samples)) as report:
+            values = self.engine.measure(
+                samples, self.names, reference=self.reference, progress=lambda done, total: report(done)
+            )
+        jobs = {job.key: job for job in row.jobs}
+        for name, value in values.items():
+            for key, score in value.per_image.items():
+                self.scores.append((row.method, jobs[key].prompt_id, jobs[key].sample, name, score))
+        return values
+
+    def _sample(self, job: Job) -> Sample:
+        target = self._target(job.prompt_id) if self.reference_row else None
+        return self._stored(job.key, job.key, job.prompt, target)
+
+    def _target(self, prompt_id: str) -> Sample:
+        return self._stored(self.reference_keys[prompt_id], prompt_id)
+
+    @property
+    def reference_keys(self) -> Mapping[str, str]:
+        """Store keys of the reference pictures by prompt id."""
+        return {job.prompt_id: job.key for job in self.reference_row.jobs} if self.reference_row else {}
+
+    def _stored(self, key: str, name: str, prompt: str | None = None, target: Sample | None = None) -> Sample:
+        record = self.store.records[key]
+        path = self.store.path(record)
+        return Sample(name, record.image, partial(load_rgb, path), prompt, target)
+
+    def frame(self) -> pd.DataFrame:
+        """Per-image scores: method, prompt_id, sample, metric, value."""
+        import pandas as pd
+
+        return pd.DataFrame(self.scores, columns=["method", "prompt_id", "sample", "metric", "value"])
+
+
+def reference_of(options: Options) -> Reference:
+    """What Fréchet distances of a suite of prompts are taken to: ``--reference``, else the dataset's photos."""
+    from ..core.files import sha256_file
+    from ..datasets.images import image_files
+
+    if options.reference is not None and options.reference.is_file():
+        return options.reference
+    try:
+        files = (
+            image_files(options.reference)
+            if options.reference
+            else find_dataset(options).reference(data_root(options.data_root))
+        )
+    except BenchError as error:
+        if options.reference:
+            raise
+        return MissingReference(str(error))
+    return [Sample(str(file), sha256_file(file), partial(load_rgb, file)) for file in files]
+
+
+def _result(row: Row, facts: Facts, measuring: Measuring, store: Store) -> Result:
+    records = [store.records[job.key] for job in row.jobs]
+    return Result(
+        method=row.method,
+        checkpoint=row.checkpoint,
+        n=len(records),
+        settings=facts.settings,
+        metrics=measuring.measure(row),
+        latency=latency(records, facts.settings.device),
+        cost=facts.cost,
+        codec=facts.codec,
+        notes=_notes(records),
+    )
+
+
+def _notes(records: Sequence[Any]) -> list[str]:
+    noted = [(record.prompt_id, note) for record in records for note in record.notes]
+    found = [f"{len(noted)} of {len(records)}: {noted[0][1]} (prompt {noted[0][0]})"] if noted else []
+    made = {(record.batch, record.threads) for record in records}
+    if len(made) > 1:
+        listed = ", ".join(f"batch {batch} on {threads} threads" for batch, threads in sorted(made))
+        found.append(f"made with {listed}: pictures may differ by rounding from those of one setting")
+    return found
+
+
+def _run(options: Options, plan: Plan, results: list[Result]) -> Run:
+    suite = options.suite
+    return Run(
+        suite=SuiteInfo(
+            name=suite.name,
+            version=suite.version,
+            kind=suite.kind,
+            summary=suite.summary,
+            seed=suite.seed if options.seed is None else options.seed,
+            dataset=_dataset_name(options),
+            items=plan.items,
+            total=plan.total,
+            table=suite.table,
+            notes=[*suite.notes, *plan.notes],
+        ),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        environment={**environment(options.device), "batch_size": plan.batch_size},
+        results=results,
+        skipped=plan.skipped,
+    )
+
+
+def _dataset_name(options: Options) -> str:
+    own = options.images or options.prompts
+    return f"{own.name}" if own else options.suite.dataset
+
+
+def _finish(run: Run, plan: Plan, store: Store, measuring: Measuring) -> Finished:
+    scores = measuring.frame()
+    buffer = io.BytesIO()
+    scores.to_parquet(buffer, index=False)
+    store.save("scores.parquet", buffer.getvalue())
+    shown = pictures(plan, store, measuring.reference_keys)
+    store.save(PICTURES, dump_pictures(shown, store.directory))
+    markdown, html = write_reports(run, store.directory, shown, scores)
+    store.save("run.json", run.to_json())
+    return Finished(run, markdown, html)
+
+
+def pictures(plan: Plan, store: Store, references: Mapping[str, str]) -> list[Picture]:
+    """Return the finished pictures of a plan for the gallery."""
+    found = []
+    for row in plan.rows:
+        for job in row.jobs:
+            if record := store.records.get(job.key):
+                reference = store.records.get(references.get(job.prompt_id, ""))
+                found.append(
+                    Picture(
+                        method=row.method,
+                        prompt_id=job.prompt_id,
+                        sample=job.sample,
+                        prompt=job.prompt,
+                        file=store.path(record),
+                        reference=store.path(reference) if reference else None,
+                    )
+                )
+    return found

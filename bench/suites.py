@@ -1,0 +1,158 @@
+"""Suites: what is measured, on what, and how. Each is a TOML file; the built-in ones lie in ``bench/suites/``."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from ..core.errors import BenchError
+from ..core.registry import Entry, Registry
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Method(_Part):
+    """One row that the suite asks for."""
+
+    method: str
+    n: int | None = Field(default=None, ge=1)
+    """At most so many prompts, where the method is expensive."""
+
+
+class Sampling(_Part):
+    """How pictures are made where the method string does not say; None leaves it to the method."""
+
+    size: int = Field(default=512, ge=8)
+    """Height and width in pixels."""
+    samples: int = Field(default=1, ge=1)
+    """Pictures per prompt."""
+    scheduler: str | None = None
+    steps: int | None = Field(default=None, ge=1)
+    guidance: float | None = Field(default=None, ge=0)
+    negative_prompt: str = ""
+
+
+class Transform(_Part):
+    """What is done to the pictures of each side before the extractor sees them (see ``metrics.transforms``)."""
+
+    generated: str = "as-is"
+    reference: str = "as-is"
+
+
+class Clip(_Part):
+    """The CLIP model that the suite's ``clip_score`` is defined by, in open_clip's names."""
+
+    model: str = "ViT-g-14"
+    pretrained: str = "laion2b_s34b_b88k"
+
+
+class Sweep(_Part):
+    """Every method is run once with each value of one setting."""
+
+    setting: Literal["steps", "guidance"]
+    values: list[float] = Field(min_length=1)
+
+
+class CodecMode(_Part):
+    """How codecs are judged: on photos, or decoders alone on frozen latents against a teacher's decoder."""
+
+    mode: Literal["photos", "latents"] = "photos"
+    teacher: str | None = None
+    """The codec whose decoder is the reference, in mode ``latents``."""
+    latents: str | None = None
+    """A safetensors file with a tensor ``latents`` (N, C, h, w); None freezes what the teacher's encoder makes of the photos."""
+
+
+class Suite(_Part):
+    """A suite file, validated."""
+
+    name: str
+    version: int = Field(ge=1)
+    summary: str
+    kind: Literal["generate", "codec"] = "generate"
+    dataset: str
+    methods: list[Method] = Field(min_length=1)
+    metrics: list[str] = Field(default_factory=list)
+    seed: int = 0
+    sampling: Sampling = Sampling()
+    transform: Transform = Transform()
+    clip: Clip = Clip()
+    lpips_net: Literal["alex", "vgg", "squeeze"] = "squeeze"
+    sweep: Sweep | None = None
+    codec: CodecMode = CodecMode()
+    table: str | None = None
+    """The published table that stands beside the measured rows."""
+    notes: list[str] = Field(default_factory=list)
+
+    @field_validator("methods", mode="before")
+    @classmethod
+    def _plain_names(cls, value: object) -> object:
+        return (
+            [{"method": item} if isinstance(item, str) else item for item in value]
+            if isinstance(value, list)
+            else value
+        )
+
+
+def read_suite(path: str | Path, changes: Mapping[str, Any] | None = None) -> Suite:
+    """Read and validate a suite file, with ``changes`` (dotted keys to values, as ``--set sampling.steps=8``) put in.
+
+    Raises BenchError for broken TOML (with its line), an unknown key, or a value out of range.
+    """
+    file = Path(path)
+    try:
+        data = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BenchError(f"suite '{file}': {error}") from error
+    for key, value in (changes or {}).items():
+        _put(data, key, value)
+    try:
+        return Suite.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BenchError(f"suite '{file}': {where}: {first['msg']}") from error
+
+
+def parse_change(text: str) -> tuple[str, Any]:
+    """Parse ``KEY=VALUE`` of ``--set``; the value is TOML where it can be read so, else text."""
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise BenchError(f"--set '{text}': write KEY=VALUE, for example sampling.steps=8")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value.strip()
+
+
+def _put(data: dict[str, Any], key: str, value: Any) -> None:
+    *parents, last = key.split(".")
+    for parent in parents:
+        data = data.setdefault(parent, {})
+        if not isinstance(data, dict):
+            raise BenchError(f"--set {key}: '{parent}' has no keys below it")
+    data[last] = value
+
+
+def _built_in() -> dict[str, Entry]:
+    files = sorted((Path(__file__).parent / "suites").glob("*.toml"))
+    return {file.stem: Entry(str(file), tomllib.loads(file.read_text("utf-8"))["summary"]) for file in files}
+
+
+SUITES: Registry[Suite] = Registry("suite", ".bench.suites:Suite", _built_in(), load=read_suite)
+
+
+def find_suite(name: str, changes: Mapping[str, Any] | None = None) -> Suite:
+    """Return the built-in suite called ``name``, or the one in the file ``name``.
+
+    Raises BenchError for an unknown name or a bad file.
+    """
+    is_file = name.endswith(".toml") or Path(name).is_file()
+    path = name if is_file else SUITES.target(name)
+    return read_suite(path, changes)

@@ -1,0 +1,142 @@
+"""COCO as text-to-image papers use it: val2017 with one caption each, and 30,000 captions of val2014."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import BenchError
+from .dataset import Archive, Dataset
+from .photos import Photo
+from .prompts import Prompt, read_prompts
+
+HOST = "http://images.cocodataset.org"
+"""Has no valid certificate for https; the digests stand in for it."""
+
+# Sizes and digests agree between torchvision's dataset prototypes and several independent mirrors' lists.
+CAPTIONS_2017 = Archive(
+    f"{HOST}/annotations/annotations_trainval2017.zip",
+    252_907_541,
+    "113a836d90195ee1f884e704da6304dfaaecff1f023f49b6ca93c4aaae470268",
+    "annotations/captions_val2017.json",
+)
+PHOTOS_2017 = Archive(
+    f"{HOST}/zips/val2017.zip",
+    815_585_330,
+    "4f7e2ccb2866ec5041993c9cf2a952bbed69647b115d0f74da7ce8f4bef82f05",
+    "val2017",
+    files=5_000,
+)
+LIST_30K = Archive(
+    "https://raw.githubusercontent.com/rohitgandikota/erasing/3d10dd1b2df4ec4e74edcadac4200c7401585138/data/coco_30k.csv",
+    2_460_030,
+    "42c57b188c8f1f8a77cddfa11cde89e83fcbdd4dcd4fc6c840fb4e046d395383",
+    "coco_30k.csv",
+)
+PHOTOS_2014 = Archive(
+    f"{HOST}/zips/val2014.zip",
+    6_645_013_297,
+    "fe9be816052049c34717e077d9e34aa60814a55679f804cd043e3cbee3b9fde0",
+    "val2014",
+    files=40_504,
+)
+
+
+@dataclass(frozen=True)
+class Coco(Dataset):
+    """Captions of COCO photos, and the photos they are compared with."""
+
+    name: str
+    captions: Archive
+    pictures: Archive
+    count: int
+    """Number of prompts."""
+    kind = "prompts"
+
+    @property
+    def fetchable(self) -> tuple[Archive, ...]:
+        """The captions first: they are enough to generate."""
+        return self.captions, self.pictures
+
+    def photos(self, root: Path) -> list[Photo]:
+        """Return all photos of the reference, in order of image id; raises BenchError unless all are there."""
+        folder = self.pictures.place(root)
+        found = sorted(folder.glob("*.jpg")) if folder.is_dir() else []
+        if len(found) != self.pictures.files:
+            raise BenchError(
+                f"{self.name}: {len(found):,} of {self.pictures.files:,} photos in {folder}:"
+                f" run 'bench fetch {self.name}' or point --data-root / T2IBENCH_DATA at a folder that holds them"
+            )
+        return [Photo(path.stem, path) for path in found]
+
+    def _captions_file(self, root: Path) -> Path:
+        if found := self.captions.find(root):
+            return found
+        wanted = Path(self.captions.folder) / Path(self.captions.content).name
+        raise BenchError(
+            f"{self.name}: no captions in {root}: run 'bench fetch {self.name}' or point --data-root / T2IBENCH_DATA"
+            f" at a folder that holds {wanted}"
+        )
+
+    def _counted(self, prompts: list[Prompt], path: Path) -> list[Prompt]:
+        if len(prompts) != self.count:
+            raise BenchError(f"{path}: {len(prompts):,} captioned photos, not {self.count:,}; {self._mend()}")
+        return prompts
+
+    def _mend(self) -> str:
+        return f"remove the file and run 'bench fetch {self.name}'"
+
+
+@dataclass(frozen=True)
+class Coco5k(Coco):
+    """The photos of val2017 with one caption each: the one of the lowest annotation id; ordered by image id."""
+
+    def prompts(self, root: Path) -> list[Prompt]:
+        """Return the captions; the id of a prompt is the image id in 12 digits, the stem of its photo."""
+        path = self._captions_file(root)
+        captions = self._first_captions(path)
+        prompts = [Prompt(f"{image:012d}", captions[image], f"{image:012d}.jpg") for image in sorted(captions)]
+        return self._counted(prompts, path)
+
+    def _first_captions(self, path: Path) -> dict[int, str]:
+        try:
+            annotations = json.loads(path.read_bytes())["annotations"]
+            ordered = sorted(annotations, key=lambda annotation: -int(annotation["id"]))
+            return {int(annotation["image_id"]): _caption(annotation) for annotation in ordered}  # the lowest id stays
+        except OSError as error:
+            raise BenchError(f"{path}: {error.strerror}; check its permissions") from error
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise BenchError(f"{path}: not a COCO captions file ({reason}); {self._mend()}") from error
+
+
+@dataclass(frozen=True)
+class Coco30k(Coco):
+    """30,000 photos of val2014 with one caption each, in the order of the list.
+
+    Every image id comes once. The seeds of the list (``evaluation_seed``) belong to another generator and are not used.
+    The reference is all of val2014, 40,504 photos.
+    """
+
+    def prompts(self, root: Path) -> list[Prompt]:
+        """Return the captions; the id of a prompt is the image id in 12 digits, the end of its photo's stem."""
+        path = self._captions_file(root)
+        return self._counted([self._with_photo(prompt, path) for prompt in read_prompts(path)], path)
+
+    def _with_photo(self, prompt: Prompt, path: Path) -> Prompt:
+        if not (prompt.id.isascii() and prompt.id.isdigit()):
+            raise BenchError(f"{path}: row {prompt.row}: image id '{prompt.id}' is not a number; {self._mend()}")
+        image = f"{int(prompt.id):012d}"
+        return replace(prompt, id=image, image=f"COCO_val2014_{image}.jpg")
+
+
+def _caption(annotation: dict[str, Any]) -> str:
+    if text := str(annotation["caption"]).strip():
+        return text
+    raise ValueError(f"annotation {annotation['id']} has an empty caption")
+
+
+COCO5K = Coco5k("coco5k", CAPTIONS_2017, PHOTOS_2017, 5_000)
+COCO30K = Coco30k("coco30k", LIST_30K, PHOTOS_2014, 30_000)

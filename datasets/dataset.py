@@ -1,0 +1,93 @@
+"""What a dataset is, and where datasets live on this machine."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from ..core.errors import BenchError
+
+if TYPE_CHECKING:
+    from .photos import Photo
+    from .prompts import Prompt
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A zip, or one plain file, of an official host, and the part of it that is needed."""
+
+    url: str
+    size: int
+    """Bytes."""
+    sha256: str
+    content: str
+    """The needed part, as it is called in the zip: a file, or a folder of ``files`` files."""
+    files: int = 1
+    folder: str = "coco"
+    """Where ``content`` is laid down, relative to the data root."""
+
+    @property
+    def filename(self) -> str:
+        """Name of the file at its host."""
+        return self.url.rpartition("/")[2]
+
+    def place(self, root: Path) -> Path:
+        """Where the content is laid down."""
+        return root / self.folder / self.content
+
+    def find(self, root: Path) -> Path | None:
+        """Return the whole content below ``root``, in its place or without the folders it has in the zip, or None."""
+        places = (self.place(root), root / self.folder / Path(self.content).name)
+        return next((place for place in places if self.holds(place)), None)
+
+    def holds(self, place: Path) -> bool:
+        """Whether all of the content is at ``place``."""
+        if self.files == 1:
+            return place.is_file()
+        return place.is_dir() and sum(1 for name in place.iterdir() if name.suffix == ".jpg") == self.files
+
+
+class Dataset(ABC):
+    """Prompts, photos, or both, by name; ``root`` is the data root that holds the files of all datasets."""
+
+    name: str
+    kind: Literal["prompts", "photos"]
+    """What it is for: texts to make pictures of, or photos to encode and decode."""
+
+    @property
+    def fetchable(self) -> tuple[Archive, ...]:
+        """What ``bench fetch`` can get."""
+        return ()
+
+    def prompts(self, root: Path) -> list[Prompt]:
+        """Return the prompts, in a fixed order; raises BenchError where they are not at hand."""
+        raise BenchError(f"dataset '{self.name}' has no prompts; choose one of prompts, such as coco5k")
+
+    def photos(self, root: Path) -> list[Photo]:
+        """Return all photos, in a fixed order; raises BenchError where some are not at hand."""
+        raise BenchError(f"dataset '{self.name}' has no photos; choose one of photos, such as skimage-photos")
+
+    def reference(self, root: Path) -> list[Path]:
+        """Return the photos that a Fréchet distance is taken to; raises BenchError where some are missing."""
+        return [photo.path for photo in self.photos(root)]
+
+
+def data_root(option: Path | None = None) -> Path:
+    """Return the folder of named datasets: ``--data-root``, ``T2IBENCH_DATA``, or the platform's cache directory.
+
+    It need not exist. Raises BenchError where it is a file.
+    """
+    named = option or os.environ.get("T2IBENCH_DATA")
+    root = Path(named).expanduser() if named else _default_root()
+    if root.exists() and not root.is_dir():
+        raise BenchError(f"{root}: the data root is not a folder; point --data-root or T2IBENCH_DATA at one")
+    return root
+
+
+def _default_root() -> Path:
+    from platformdirs import user_cache_path
+
+    return user_cache_path("t2ibench") / "data"

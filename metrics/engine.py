@@ -1,0 +1,317 @@
+"""From pictures to numbers: one pass over them for all metrics, every number with its identity or its reason."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.errors import BenchError
+from ..core.weights import MissingWeights
+from . import METRICS
+from .cache import FeatureCache
+from .extractors import NETWORKS
+from .extractors.base import Extractor, Network, TextExtractor
+from .frechet import Accumulator, Gaussian, gaussian, load_statistics
+from .identity import pair_identity, prompt_identity, set_identity
+from .metric import Evidence, ImageMetric, Metric, SetMetric
+from .passes import Batch, Pass
+from .sample import Sample
+from .setup import Setup
+from .stats import mean_interval
+from .transforms import parse_transform
+from .value import MetricValue
+
+__all__ = ["Engine", "MissingReference", "Reference", "Setup"]
+
+Progress = Callable[[int, int], None]
+"""Called with (pictures done, pictures in all), reference pictures included."""
+
+
+@dataclass(frozen=True)
+class MissingReference:
+    """Why there is nothing to compare with: "the photos of coco5k are not here: bench fetch coco5k"."""
+
+    reason: str
+
+
+Reference: TypeAlias = Sequence[Sample] | Path | MissingReference | None
+"""Pictures, a statistics file, or the reason why there is neither."""
+
+
+class _Known(NamedTuple):
+    """A reference side as a metric needs it."""
+
+    gaussian: Gaussian
+    digest: str
+    from_file: bool
+
+
+@dataclass
+class _Gathered:
+    """What one pass over the generated pictures leaves behind."""
+
+    scores: dict[str, dict[str, float]] = field(default_factory=dict)
+    """By metric and sample key."""
+    features: dict[str, Accumulator] = field(default_factory=dict)
+    """By extractor."""
+
+
+@dataclass
+class _Steps:
+    """Counts pictures for the progress callback."""
+
+    report: Progress | None
+    total: int
+    done: int = 0
+
+    def __call__(self, count: int) -> None:
+        self.done += count
+        if self.report:
+            self.report(self.done, self.total)
+
+
+class Engine:
+    """Computes metrics under one setup; networks and reference statistics are made once and kept for all its rows."""
+
+    def __init__(self, setup: Setup) -> None:
+        for transform in (setup.generated_transform, setup.reference_transform):
+            parse_transform(transform)
+        self.setup = setup
+        self._cache = FeatureCache(setup.cache)
+        self._networks: dict[str, Network] = {}
+        self._references: dict[tuple[str, str], _Known] = {}
+
+    def check(
+        self, names: Iterable[str], *, has_prompts: bool, has_targets: bool, reference: Reference = None
+    ) -> dict[str, str]:
+        """Return why metrics cannot be computed, by name; no network is loaded.
+
+        Raises BenchError for an unknown metric, or a weights file that was named and is not there.
+        """
+        lacking = {
+            "prompts": None if has_prompts else "needs a prompt for every picture",
+            "target": None if has_targets else "needs a target for every picture",
+            "reference": _lacks_reference(reference),
+        }
+        reasons = {}
+        for name in names:
+            metric = METRICS.get(name)
+            why = next((lacking[need] for need in metric.needs if lacking[need]), None) or self._lacks_weights(metric)
+            if why:
+                reasons[name] = why
+        return reasons
+
+    def measure(
+        self,
+        samples: Sequence[Sample],
+        names: Sequence[str],
+        reference: Reference = None,
+        progress: Progress | None = None,
+    ) -> dict[str, MetricValue]:
+        """Compute the metrics called ``names`` of ``samples``; one that cannot be computed has a reason and no value.
+
+        Raises BenchError for a broken picture or weights file, targets of another size, a key that comes twice.
+        """
+        _check_keys(samples)
+        reasons = self.check(
+            names,
+            has_prompts=all(sample.prompt is not None for sample in samples),
+            has_targets=all(sample.target is not None for sample in samples),
+            reference=reference,
+        )
+        metrics = [METRICS.get(name) for name in names]
+        reasons |= {metric.name: why for metric in metrics if (why := _too_few(metric, len(samples)))}
+        todo = [metric for metric in metrics if metric.name not in reasons]
+        steps = _Steps(progress, len(samples) + self._unmeasured(todo, reference))
+        gathered = self._gather(samples, todo, steps) if todo else _Gathered()
+        values = {metric.name: self._value(metric, samples, gathered, reference, steps) for metric in todo}
+        return {metric.name: values.get(metric.name) or _without(metric, reasons[metric.name]) for metric in metrics}
+
+    def network(self, name: str) -> Network:
+        """Return the network called ``name``, found and labelled; MissingWeights where its weights are nowhere."""
+        if name not in self._networks:
+            self._networks[name] = NETWORKS.get(name)(self.setup)
+        return self._networks[name]
+
+    def _lacks_weights(self, metric: Metric) -> str | None:
+        if metric.network is None:
+            return None
+        try:
+            known = NETWORKS.get(metric.network).weights(self.setup)
+            if known is not None:
+                self.setup.weights.find(known)
+        except MissingWeights as missing:
+            return str(missing)
+        return None
+
+    def _gather(self, samples: Sequence[Sample], metrics: Sequence[Metric], steps: _Steps) -> _Gathered:
+        """Go over the generated pictures once for all metrics."""
+        gathered = _Gathered({metric.name: {} for metric in metrics if isinstance(metric, ImageMetric)})
+        sweep = self._pass(metrics, self.setup.generated_transform)
+        for metric in metrics:
+            if isinstance(metric, SetMetric) and metric.network:
+                gathered.features[metric.network] = Accumulator()
+        for batch in sweep.batches(samples):
+            for name, accumulator in gathered.features.items():
+                accumulator.add(batch.features[name])
+            for metric in metrics:
+                if isinstance(metric, ImageMetric):
+                    gathered.scores[metric.name] |= self._scores(metric, batch)
+            steps(len(batch.samples))
+        return gathered
+
+    def _pass(self, metrics: Sequence[Metric], transform: str) -> Pass:
+        networks = {metric.network: self.network(metric.network) for metric in metrics if metric.network}
+        extractors = {name: network for name, network in networks.items() if isinstance(network, Extractor)}
+        pairs = any("target" in metric.needs for metric in metrics)
+        return Pass(extractors, transform, self._cache, self.setup.batch_size, pairs)
+
+    def _scores(self, metric: ImageMetric, batch: Batch) -> dict[str, float]:
+        network = self.network(metric.network) if metric.network else None
+        prompts = [sample.prompt or "" for sample in batch.samples]
+        evidence = Evidence(
+            pictures=batch.pictures,
+            targets=batch.targets,
+            features=batch.features.get(metric.network or ""),
+            texts=self._texts(network, prompts) if isinstance(network, TextExtractor) else None,
+            network=network,
+        )
+        try:
+            scores = metric.scores(evidence)
+        except BenchError as error:
+            raise BenchError(f"{metric.name} of '{batch.samples[0].key}' and those after it: {error}") from error
+        return {sample.key: score for sample, score in zip(batch.samples, scores, strict=True)}
+
+    def _texts(self, extractor: TextExtractor, prompts: Sequence[str]) -> NDArray[np.float32]:
+        """Features of prompts, from the cache where they are there."""
+        key = f"{extractor.identity}:text"
+        digests = {hashlib.sha256(prompt.encode()).hexdigest(): prompt for prompt in prompts}
+        known = self._cache.get(key, list(digests))
+        lacking = [digest for digest in digests if digest not in known]
+        if lacking:
+            fresh = dict(zip(lacking, extractor.texts([digests[digest] for digest in lacking]), strict=True))
+            self._cache.put(key, fresh)
+            known |= fresh
+        return np.stack([known[hashlib.sha256(prompt.encode()).hexdigest()] for prompt in prompts])
+
+    def _value(
+        self, metric: Metric, samples: Sequence[Sample], gathered: _Gathered, reference: Reference, steps: _Steps
+    ) -> MetricValue:
+        if isinstance(metric, SetMetric) and metric.network:
+            return self._set_value(metric, gathered.features[metric.network], reference, steps)
+        return self._image_value(metric, samples, gathered.scores[metric.name])
+
+    def _image_value(self, metric: Metric, samples: Sequence[Sample], scores: dict[str, float]) -> MetricValue:
+        network = self.network(metric.network) if metric.network else None
+        n = len(scores)
+        if isinstance(network, Extractor):
+            identity = prompt_identity(metric, network, self.setup, n)
+        else:
+            identity = pair_identity(metric, network, n)
+        cut = network.cut([sample.prompt or "" for sample in samples]) if isinstance(network, TextExtractor) else None
+        finite = [score for score in scores.values() if np.isfinite(score)]
+        same = f"{n - len(finite)} of {n} pictures are identical to their target (infinite), left out of the mean"
+        if not finite:
+            return _without(metric, f"infinite: all {n} pictures are identical to their targets", n, identity)
+        return MetricValue(
+            value=float(np.mean(finite)),
+            interval=mean_interval(finite),
+            n=n,
+            identity=identity,
+            higher_is_better=metric.higher_is_better,
+            note=_notes(network, cut, same if len(finite) < n else None),
+            per_image=scores,
+        )
+
+    def _set_value(self, metric: SetMetric, features: Accumulator, reference: Reference, steps: _Steps) -> MetricValue:
+        assert metric.network is not None
+        extractor = self.network(metric.network)
+        assert isinstance(extractor, Extractor)
+        generated = gaussian(features.moments())
+        other = self._known_reference(metric, reference, steps)
+        n, width = generated.n or 0, len(generated.mean)
+        few = (
+            f"n = {n} is not above the {width} features: biased upwards, compare only at equal n"
+            if n <= width
+            else None
+        )
+        return MetricValue(
+            value=metric.distance(generated, other.gaussian),
+            n=n,
+            identity=set_identity(metric, extractor, self.setup, n, other.digest, other.from_file),
+            higher_is_better=metric.higher_is_better,
+            note=_notes(extractor, few),
+        )
+
+    def _known_reference(self, metric: SetMetric, reference: Reference, steps: _Steps) -> _Known:
+        """The statistics of the reference side, read or computed once."""
+        assert metric.network is not None
+        key = (metric.network, _reference_key(reference))
+        if key not in self._references:
+            if isinstance(reference, Path):
+                statistics = load_statistics(reference)
+                self._references[key] = _Known(statistics.gaussian, statistics.digest, True)
+            else:
+                assert isinstance(reference, Sequence)
+                self._references[key] = self._measure_reference(metric, reference, key[1], steps)
+        return self._references[key]
+
+    def _measure_reference(self, metric: SetMetric, samples: Sequence[Sample], digest: str, steps: _Steps) -> _Known:
+        assert metric.network is not None
+        accumulator = Accumulator()
+        for batch in self._pass([metric], self.setup.reference_transform).batches(samples):
+            accumulator.add(batch.features[metric.network])
+            steps(len(batch.samples))
+        return _Known(gaussian(accumulator.moments()), digest, False)
+
+    def _unmeasured(self, metrics: Sequence[Metric], reference: Reference) -> int:
+        """Reference pictures that the pass for these metrics has still to go through."""
+        if not isinstance(reference, Sequence):
+            return 0
+        networks = {metric.network for metric in metrics if isinstance(metric, SetMetric) and metric.network}
+        return len(reference) * sum((name, _reference_key(reference)) not in self._references for name in networks)
+
+
+def _reference_key(reference: Reference) -> str:
+    """Of pictures, the digest of theirs in any order; of a file, its path."""
+    if isinstance(reference, Sequence):
+        return hashlib.sha256("".join(sorted(sample.digest for sample in reference)).encode()).hexdigest()[:8]
+    return str(reference)
+
+
+def _lacks_reference(reference: Reference) -> str | None:
+    if isinstance(reference, MissingReference):
+        return reference.reason
+    if isinstance(reference, Path):
+        return None if reference.is_file() else f"no statistics file '{reference}'"
+    if reference is None:
+        return "needs reference pictures or a statistics file"
+    return None if len(reference) > 1 else f"needs at least 2 reference pictures, not {len(reference)}"
+
+
+def _too_few(metric: Metric, n: int) -> str | None:
+    least = 2 if isinstance(metric, SetMetric) else 1
+    return f"needs at least {least} picture{'s' if least > 1 else ''}, not {n}" if n < least else None
+
+
+def _without(metric: Metric, reason: str, n: int = 0, identity: str = "") -> MetricValue:
+    return MetricValue(value=None, reason=reason, n=n, identity=identity, higher_is_better=metric.higher_is_better)
+
+
+def _notes(network: Network | None, *others: str | None) -> str | None:
+    notes = [note for note in (network.note if network else None, *others) if note]
+    return "; ".join(notes) or None
+
+
+def _check_keys(samples: Sequence[Sample]) -> None:
+    seen: set[str] = set()
+    for sample in samples:
+        if sample.key in seen:
+            raise BenchError(f"two pictures are called '{sample.key}': keys must be unique within a set")
+        seen.add(sample.key)

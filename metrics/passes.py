@@ -1,0 +1,135 @@
+"""One pass over pictures: each is decoded once, in another thread, and each extractor sees it once, if at all."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.errors import BenchError
+from .cache import FeatureCache, Vector
+from .extractors.base import Extractor
+from .sample import Sample
+from .transforms import Picture, parse_transform
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+_AHEAD = 2
+"""Batches decoded beyond the one in the network: one hides decoding, the other a slow picture."""
+
+
+@dataclass
+class Batch:
+    """Some samples with what was gathered of them; pictures and targets only where pairs were asked for."""
+
+    samples: Sequence[Sample]
+    features: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    """(n, d) by name of the extractor."""
+    pictures: list[Picture] = field(default_factory=list)
+    targets: list[Picture] = field(default_factory=list)
+
+
+@dataclass
+class _Work:
+    """A batch on its way: vectors by extractor and place in the batch, and what the extractors lack, prepared."""
+
+    batch: Batch
+    vectors: dict[str, dict[int, Vector]]
+    prepared: dict[str, dict[int, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What a pass over one set of pictures gathers, and how."""
+
+    extractors: Mapping[str, Extractor]
+    transform: str
+    """What pictures go through before the extractors; pairs are compared as they are."""
+    cache: FeatureCache
+    batch_size: int
+    pairs: bool = False
+
+    def batches(self, samples: Sequence[Sample]) -> Iterator[Batch]:
+        """Yield all samples in order, in batches with their features.
+
+        Raises BenchError where a picture is broken, or a target is of another size.
+        """
+        starts = range(0, len(samples), self.batch_size)
+        work = (self._look_up(samples[start : start + self.batch_size]) for start in starts)
+        for item in ahead(work, self._decode, _AHEAD):
+            self._extract(item)
+            yield item.batch
+
+    def key(self, extractor: Extractor) -> str:
+        """What features of this pass are cached under beside the picture."""
+        return f"{extractor.identity}:{self.transform}"
+
+    def _look_up(self, samples: Sequence[Sample]) -> _Work:
+        vectors = {}
+        for name, extractor in self.extractors.items():
+            known = self.cache.get(self.key(extractor), [sample.digest for sample in samples])
+            vectors[name] = {i: known[s.digest] for i, s in enumerate(samples) if s.digest in known}
+        return _Work(Batch(samples), vectors)
+
+    def _decode(self, work: _Work) -> _Work:
+        transform = parse_transform(self.transform)
+        for index, sample in enumerate(work.batch.samples):
+            lacking = [name for name, vectors in work.vectors.items() if index not in vectors]
+            picture = sample.load() if lacking or self.pairs else None
+            if picture is not None and lacking:
+                moved = transform(picture)
+                for name in lacking:
+                    work.prepared.setdefault(name, {})[index] = self.extractors[name].prepare(moved)
+            if picture is not None and self.pairs:
+                work.batch.pictures.append(picture)
+                work.batch.targets.append(_target(sample, picture))
+        return work
+
+    def _extract(self, work: _Work) -> None:
+        samples = work.batch.samples
+        for name, extractor in self.extractors.items():
+            prepared, vectors = work.prepared.get(name, {}), work.vectors[name]
+            if prepared:
+                fresh = dict(zip(prepared, extractor.features(list(prepared.values())), strict=True))
+                _check_finite(fresh, samples, extractor)
+                self.cache.put(self.key(extractor), {samples[i].digest: vector for i, vector in fresh.items()})
+                vectors |= fresh
+            work.batch.features[name] = np.stack([vectors[i] for i in range(len(samples))])
+
+
+def ahead(items: Iterable[T], work: Callable[[T], U], depth: int) -> Iterator[U]:
+    """Yield ``work(item)`` in order, done in one other thread and at most ``depth`` items beyond the one yielded."""
+    pool = ThreadPoolExecutor(1)
+    pending: deque[Future[U]] = deque()
+    try:
+        for item in items:
+            pending.append(pool.submit(work, item))
+            if len(pending) > depth:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _target(sample: Sample, picture: Picture) -> Picture:
+    assert sample.target is not None
+    target = sample.target.load()
+    if target.shape != picture.shape:
+        sizes = [f"{side.shape[1]}×{side.shape[0]}" for side in (picture, target)]
+        raise BenchError(
+            f"'{sample.key}' is {sizes[0]} and its target '{sample.target.key}' {sizes[1]}: sizes must agree"
+        )
+    return target
+
+
+def _check_finite(fresh: Mapping[int, Vector], samples: Sequence[Sample], extractor: Extractor) -> None:
+    for index, vector in fresh.items():
+        if not np.isfinite(vector).all():
+            raise BenchError(f"{extractor.label} gives NaN or infinity for '{samples[index].key}' in {extractor.dtype}")

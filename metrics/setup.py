@@ -1,0 +1,30 @@
+"""How metrics are to be computed: models, transforms, device; a suite fixes it for a whole run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..core.weights import WeightsFinder
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything that a number depends on beside the pictures."""
+
+    clip_model: str = "ViT-g-14"
+    """An open_clip model name; the suite's CLIP score is by this one."""
+    clip_pretrained: str = "laion2b_s34b_b88k"
+    """The open_clip tag of its weights."""
+    lpips_net: str = "squeeze"
+    """``alex``, ``vgg`` or ``squeeze``."""
+    generated_transform: str = "as-is"
+    """What generated pictures go through before each extractor; see ``transforms``."""
+    reference_transform: str = "as-is"
+    device: str = "cpu"
+    dtype: str = "fp32"
+    """Of the networks: ``fp32``, or ``bf16`` and ``fp16`` by autocast."""
+    batch_size: int = 8
+    weights: WeightsFinder = field(default_factory=WeightsFinder)
+    cache: Path | None = None
+    """The folder of the feature cache; None keeps none."""

@@ -1,0 +1,84 @@
+"""Text and numbers as a reader sees them; much of the text (prompts, file names) comes from strangers."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from typing import NamedTuple
+
+MISSING = "–"
+
+_BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+class Quantity(NamedTuple):
+    """How the numbers of a family of metrics are shown."""
+
+    title: str
+    unit: str = ""
+    digits: int | None = None
+    """Digits after the point; None for four significant ones."""
+    variant: str = ""
+    """Which one of its family, in the words of the key."""
+
+    @property
+    def name(self) -> str:
+        """Title and variant: ``CLIP score (vit-b-32-x100)``."""
+        return f"{self.title} ({self.variant})" if self.variant else self.title
+
+
+QUANTITIES = {
+    "fid": Quantity("FID", digits=2),
+    "kid": Quantity("KID"),
+    "clip_score": Quantity("CLIP score", digits=4),
+    "psnr": Quantity("PSNR", "dB", 2),
+    "ssim": Quantity("SSIM", digits=4),
+    "lpips": Quantity("LPIPS", digits=4),
+    "caption_accuracy": Quantity("Caption accuracy"),
+}
+
+
+def quantity(key: str) -> Quantity:
+    """How metric ``key`` is shown: as its family; the rest of ``clip_score_vit_b_32_x100`` is the variant."""
+    family = next((name for name in QUANTITIES if key == name or key.startswith(f"{name}_")), None)
+    if family is None:
+        return Quantity(key.replace("_", " "))
+    found, variant = QUANTITIES[family], key[len(family) + 1 :].replace("_", "-")
+    digits = found.digits - 2 if found.digits and variant.endswith("x100") else found.digits
+    return found._replace(digits=digits, variant=variant)
+
+
+def significant(value: float, digits: int) -> str:
+    """Write ``value`` with that many significant digits and never with an exponent."""
+    if not math.isfinite(value):
+        return "∞" if value > 0 else "-∞" if value < 0 else "nan"
+    exponent = math.floor(math.log10(abs(value))) if value else 0
+    return f"{value:,.{max(0, digits - 1 - exponent)}f}"
+
+
+def fixed(value: float, digits: int) -> str:
+    """Write ``value`` with that many digits after the point."""
+    return f"{value:,.{digits}f}" if math.isfinite(value) else significant(value, 1)
+
+
+def metric_text(key: str, value: float) -> str:
+    """Write a value of metric ``key``."""
+    digits = quantity(key).digits
+    return significant(value, 4) if digits is None else fixed(value, digits)
+
+
+def clean(text: str) -> str:
+    """One line without control characters, and without those that turn the reading direction of what follows."""
+    kept = (" " if char.isspace() else char for char in text if char not in _BIDI_CONTROLS)
+    return " ".join("".join(char for char in kept if unicodedata.category(char) not in ("Cc", "Cs")).split())
+
+
+def clip(text: str, length: int) -> str:
+    """Cut ``text`` to at most ``length`` characters, the last one an ellipsis where something was cut."""
+    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
+
+
+def superscript(numbers: tuple[int, ...]) -> str:
+    """Footnote numbers in raised digits: ``¹˒²``."""
+    return "˒".join(str(number).translate(_SUPERSCRIPTS) for number in numbers)

@@ -1,0 +1,146 @@
+"""What tests share: tiny checkpoints made on the spot, and the rule for tests that need real data."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+# Set before torch is imported: the suite runs beside others on few cores, and fixed threads keep pictures bit-equal.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+REAL_DATA = ("T2IBENCH_DATA", "T2IBENCH_WEIGHTS")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--require-data", action="store_true", help="a test that needs real data fails where it is missing"
+    )
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("network") and not os.environ.get("T2IBENCH_NETWORK_TESTS"):
+        pytest.skip("needs a hub: set T2IBENCH_NETWORK_TESTS=1")
+    missing = [name for name in REAL_DATA if not os.environ.get(name)]
+    if item.get_closest_marker("data") and missing:
+        say = pytest.fail if item.config.getoption("--require-data") else pytest.skip
+        say(f"needs real data: set {' and '.join(missing)}")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or fills the user's caches."""
+    monkeypatch.setenv("T2IBENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture(scope="session")
+def tokenizer_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The real CLIP tokenizer, from the vocabulary that open_clip ships."""
+    folder = tmp_path_factory.mktemp("tokenizer")
+    write_tokenizer(folder)
+    return folder
+
+
+def write_tokenizer(folder: Path) -> None:
+    """Write CLIP's 49,408-token byte-pair encoder in transformers' layout."""
+    import open_clip
+    from open_clip.tokenizer import SimpleTokenizer
+
+    vocabulary = Path(open_clip.__file__).parent / "bpe_simple_vocab_16e6.txt.gz"
+    merges = gzip.decompress(vocabulary.read_bytes()).decode().split("\n")[1 : 49152 - 256 - 2 + 1]
+    folder.mkdir(parents=True, exist_ok=True)
+    encoder = {name.replace("<start_of_text>", "<|startoftext|>").replace("<end_of_text>", "<|endoftext|>"): index
+               for name, index in SimpleTokenizer().encoder.items()}  # fmt: skip
+    (folder / "vocab.json").write_text(json.dumps(encoder))
+    (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges))
+    settings = {
+        "model_max_length": 77,
+        "bos_token": "<|startoftext|>",
+        "eos_token": "<|endoftext|>",
+        "unk_token": "<|endoftext|>",
+        "pad_token": "<|endoftext|>",
+        "tokenizer_class": "CLIPTokenizer",
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+
+
+def save_stable_diffusion(folder: Path, tokenizer: Path, unet: dict[str, Any] | None = None) -> Path:
+    """Save a small random SD1.5-shaped checkpoint: 8 pixels per latent, as the real one."""
+    import torch
+    from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+    torch.manual_seed(0)
+    text = CLIPTextConfig(
+        vocab_size=49408, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
+        projection_dim=32, bos_token_id=49406, eos_token_id=49407, pad_token_id=49407,
+    )  # fmt: skip
+    unet_config = {
+        "sample_size": 8, "block_out_channels": (16, 32), "layers_per_block": 1, "cross_attention_dim": 32,
+        "attention_head_dim": 4, "norm_num_groups": 8,
+        "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
+        "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"),
+    }  # fmt: skip
+    vae = AutoencoderKL(
+        block_out_channels=(8, 8, 8, 8), layers_per_block=1, norm_num_groups=4, latent_channels=4,
+        down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
+    )  # fmt: skip
+    schedule = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+    pipeline = StableDiffusionPipeline(
+        vae=vae,
+        text_encoder=CLIPTextModel(text),
+        tokenizer=CLIPTokenizer.from_pretrained(tokenizer),
+        unet=UNet2DConditionModel(**{**unet_config, **(unet or {})}),
+        scheduler=PNDMScheduler(skip_prk_steps=True, set_alpha_to_one=False, steps_offset=1, **schedule),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    pipeline.save_pretrained(folder, safe_serialization=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_sd(tmp_path_factory: pytest.TempPathFactory, tokenizer_folder: Path) -> Path:
+    """A random SD1.5-shaped checkpoint that takes milliseconds per picture."""
+    return save_stable_diffusion(tmp_path_factory.mktemp("tiny") / "sd", tokenizer_folder)
+
+
+@pytest.fixture(scope="session")
+def sd_factory(tokenizer_folder: Path) -> Callable[..., Path]:
+    """Save further random checkpoints: ``sd_factory(folder, unet={...})``."""
+    return lambda folder, unet=None: save_stable_diffusion(folder, tokenizer_folder, unet)
+
+
+@pytest.fixture
+def photo_folder(tmp_path: Path) -> Path:
+    """Three small smooth pictures with some noise, as PNG."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[0:96, 0:96] / 96
+    for index in range(3):
+        base = np.stack([x, y, (x + y) / 2 + index / 10], -1) * 200 + rng.normal(0, 8, (96, 96, 3))
+        Image.fromarray(base.clip(0, 255).astype(np.uint8)).save(folder / f"photo{index}.png")
+    return folder
+
+
+@pytest.fixture
+def bench(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., tuple[int, str, str]]]:
+    """Run the command line in this process: ``status, out, err = bench("run", "--limit", 1)``."""
+    from t2ibench.bench.cli import status
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = status([str(argument) for argument in arguments])
+        return (code, *capsys.readouterr())
+
+    yield call

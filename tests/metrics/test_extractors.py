@@ -1,0 +1,171 @@
+"""Networks against the packages they come from, and the identities of their weights."""
+
+import json
+import os
+import warnings
+from pathlib import Path
+
+import lpips
+import numpy as np
+import open_clip
+import pytest
+import torch
+from open_clip.pretrained import _clean_tag
+from PIL import Image
+from safetensors.torch import save_file
+from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+from torchvision import models
+
+from t2ibench.core.errors import BenchError
+from t2ibench.core.weights import MissingWeights, WeightsFinder, load_tensors, tensors_digest
+from t2ibench.metrics.extractors.clip import HUB, Clip, ClipViTB32
+from t2ibench.metrics.extractors.inception import Inception
+from t2ibench.metrics.extractors.lpips import BACKBONES, Lpips
+from t2ibench.metrics.setup import Setup
+
+TINY = "tiny-clip-for-tests"
+
+
+def setup_with(name: str, path: Path, **settings) -> Setup:
+    return Setup(weights=WeightsFinder({name: path}, offline=True), **settings)
+
+
+def as_batch(*pictures: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
+
+
+def test_inception_gives_torch_fidelitys_features(inception_file, picture):
+    theirs = FeatureExtractorInceptionV3("x", ["2048"], feature_extractor_weights_path=str(inception_file))
+    pictures = [picture(1, 80, 96), picture(2, 50, 50), picture(3, 80, 96)]
+    with torch.no_grad():
+        expected = np.concatenate([theirs(as_batch(each))[0].numpy() for each in pictures])
+    ours = Inception(setup_with("inception", inception_file)).features(pictures)
+    assert np.abs(expected).max() > 0.01
+    np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
+
+
+def test_unofficial_inception_weights_are_said_so(inception_file):
+    extractor = Inception(setup_with("inception", inception_file))
+    digest = tensors_digest(load_tensors(inception_file))[:8]
+    assert extractor.identity == f"inception-unofficial@{digest}:tf-bilinear:fp32"
+    assert extractor.note == "Inception weights random-inception.pth are not the official ones"
+
+
+def test_inception_weights_of_another_network_are_an_error(tmp_path, picture):
+    torch.save({"a": torch.ones(1)}, tmp_path / "wrong.pth")
+    with pytest.raises(BenchError, match=r"wrong\.pth' does not fit the network: "):
+        Inception(setup_with("inception", tmp_path / "wrong.pth")).features([picture(1)])
+
+
+def test_missing_inception_weights_say_what_to_do(monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("T2IBENCH_CACHE", str(tmp_path))
+    monkeypatch.delenv("T2IBENCH_WEIGHTS", raising=False)
+    with pytest.raises(MissingWeights, match=r"weights-inception-2015-12-05-6726825d\.pth \(sha256 6726825d\).*github"):
+        Inception(Setup(weights=WeightsFinder(offline=True)))
+
+
+@pytest.fixture(scope="module")
+def clip_setup(tmp_path_factory) -> Setup:
+    """A tiny CLIP of open_clip's own classes, with random weights."""
+    folder = tmp_path_factory.mktemp("clip")
+    vision = {"image_size": 32, "layers": 1, "width": 64, "patch_size": 16}
+    text = {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1}
+    config = {"embed_dim": 16, "vision_cfg": vision, "text_cfg": text}
+    (folder / f"{TINY}.json").write_text(json.dumps(config))
+    open_clip.add_model_config(folder / f"{TINY}.json")
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        save_file(open_clip.create_model(TINY).state_dict(), folder / "tiny.safetensors")
+    return setup_with("clip", folder / "tiny.safetensors", clip_model=TINY, clip_pretrained="random")
+
+
+def test_clip_gives_open_clips_embeddings(clip_setup, picture):
+    file = str(clip_setup.weights.overrides["clip"])
+    model, _, preprocess = open_clip.create_model_and_transforms(TINY, pretrained=file)
+    pictures, prompts = [picture(1, 50, 40), picture(2, 40, 70)], ["a cat", "two dogs on a lawn"]
+    with torch.no_grad():
+        images = model.eval().encode_image(torch.stack([preprocess(Image.fromarray(each)) for each in pictures]))
+        texts = model.encode_text(open_clip.get_tokenizer(TINY)(prompts))
+    ours = Clip(clip_setup)
+    np.testing.assert_allclose(ours.features([ours.prepare(each) for each in pictures]), images, atol=1e-6)
+    np.testing.assert_allclose(ours.texts(prompts), texts, atol=1e-6)
+
+
+def test_clip_weights_without_a_published_digest_are_said_so(clip_setup):
+    clip = Clip(clip_setup)
+    digest = tensors_digest(load_tensors(clip_setup.weights.overrides["clip"]))[:8]
+    assert clip.identity == f"{TINY}@random-{digest}:open_clip-preprocess:fp32"
+    assert "could not be checked" in (clip.note or "")
+
+
+def test_long_prompts_are_counted(clip_setup):
+    clip = Clip(clip_setup)
+    assert clip.cut(["a cat", "dog " * 75]) is None
+    assert clip.cut(["a cat", "dog " * 76, "dog " * 99]) == "2 of 3 prompts are longer than 77 tokens and were cut"
+
+
+def test_the_table_of_hub_repositories_is_open_clips():
+    for (model, tag), repository in HUB.items():
+        assert open_clip.get_pretrained_cfg(model, _clean_tag(tag))["hf_hub"] == f"{repository}/"
+
+
+def test_weights_of_clip_models_are_told_apart():
+    main = Clip.weights(Setup())
+    assert main.filename == "CLIP-ViT-g-14-laion2B-s34B-b88K/open_clip_model.safetensors"
+    assert main.hub_fallbacks == ("open_clip_pytorch_model.bin",)
+    assert ClipViTB32.weights(Setup()).name == "clip-vit-b-32"
+    other = Clip.weights(Setup(clip_model="RN50-quickgelu", clip_pretrained="cc12m"))
+    assert other.name == "clip"
+    with pytest.raises(BenchError, match="unknown CLIP model 'ViT-Z'"):
+        Clip.weights(Setup(clip_model="ViT-Z"))
+
+
+@pytest.mark.parametrize("net", ["squeeze", "alex"])
+def test_lpips_over_random_features_is_the_packages(tmp_path, picture, net):
+    with torch.random.fork_rng(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.manual_seed(5)
+        theirs = lpips.LPIPS(net=net, pnet_rand=True, verbose=False)
+        plain = {f"features.{name.partition('.')[2]}": tensor for name, tensor in theirs.net.state_dict().items()}
+    torch.save(plain | {"classifier.1.weight": torch.ones(2)}, tmp_path / "random.pth")
+    a, b = ([picture(seed, 64, 80), picture(seed + 1, 70, 64)] for seed in (1, 5))
+    with torch.no_grad():
+        pairs = [[as_batch(side).float() / 127.5 - 1 for side in pair] for pair in zip(a, b, strict=True)]
+        expected = [float(theirs(*pair)) for pair in pairs]
+    ours = Lpips(setup_with(f"lpips-{net}", tmp_path / "random.pth", lpips_net=net))
+    np.testing.assert_allclose(ours.distances(a, b), expected, atol=1e-6)
+    assert "not the official ones" in (ours.note or "")
+
+
+def test_lpips_needs_pictures_that_survive_pooling(tmp_path, picture):
+    torch.save(models.squeezenet1_1().state_dict(), tmp_path / "random.pth")
+    network = Lpips(setup_with("lpips-squeeze", tmp_path / "random.pth"))
+    small = [picture(1, 31, 40)]
+    with pytest.raises(BenchError, match="at least 32×32 pixels, not 40×31"):
+        network.distances(small, small)
+    assert network.distances([picture(1, 32, 32)], [picture(1, 32, 32)])[0] == 0
+
+
+def test_an_unknown_lpips_network_is_an_error():
+    with pytest.raises(BenchError, match="unknown LPIPS network 'resnet'"):
+        Lpips(Setup(lpips_net="resnet"))
+    assert set(BACKBONES) == {"alex", "vgg", "squeeze"}
+
+
+def test_an_unknown_precision_is_an_error():
+    with pytest.raises(BenchError, match="fp32, bf16, fp16, not 'int4'"):
+        Lpips(Setup(dtype="int4"))
+
+
+@pytest.mark.data
+@pytest.mark.skipif("T2IBENCH_WEIGHTS" not in os.environ, reason="T2IBENCH_WEIGHTS is not set")
+def test_lpips_reproduces_the_published_values():
+    network = Lpips(Setup(weights=WeightsFinder(offline=True)))
+    generator = torch.Generator().manual_seed(42)
+    a, b = (torch.rand(2, 3, 100, 100, generator=generator) * 2 - 1 for _ in range(2))
+    print(network.compare(a, b))
+    assert [round(float(value), 4) for value in network.compare(a, b)] == [0.1024, 0.0938]
+    assert network.note is None
+    assert network.label.startswith("squeeze-v0.1@0300ddb7")
