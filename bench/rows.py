@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from ..adapters.base import Adapter
-from ..adapters.codecs.base import Codec
+from ..adapters.codecs.base import Codec, translate
 from ..core.errors import BenchError
 from ..core.files import sha256_file
 from ..datasets.images import center_crop, load_rgb
@@ -76,7 +76,7 @@ class Row(ABC):
     def facts(self) -> Facts:
         """What is known of the loaded method."""
 
-    def unload(self) -> None:
+    def unload(self) -> None:  # noqa: B027 - most rows hold nothing
         """Let go of the method's memory."""
 
     def settings(self) -> RunSettings:
@@ -189,7 +189,10 @@ class CodecRow(Row):
 
     def produce(self, jobs: Sequence[Job], batch_size: int) -> list[Produced]:
         batch = np.stack(_padded([self.inputs.value(job) for job in jobs], batch_size))
-        pictures, seconds = self._decode(batch) if isinstance(self.inputs, Latents) else self._round_trip(batch)
+        if isinstance(self.inputs, Latents):
+            pictures, seconds = self._decode(translate(batch, self.inputs.teacher, self.codec))
+        else:
+            pictures, seconds = self._round_trip(batch)
         pixels = (np.clip(pictures, 0, 1) * 255).round().astype(np.uint8)
         return [
             Produced(image, _record(self, job, seconds, batch_size)) for job, image in zip(jobs, pixels, strict=False)
@@ -255,16 +258,12 @@ class Latents(NamedTuple):
     def check(self, codec: Codec, method: str) -> None:
         """Raise BenchError where ``codec`` cannot be expected to read them."""
         ours, theirs = self.teacher, codec
-        if theirs.latent_channels != ours.latent_channels or theirs.downsampling != ours.downsampling:
+        if (theirs.latent_channels, theirs.downsampling) != (ours.latent_channels, ours.downsampling):
             raise BenchError(
                 f"'{method}' has {theirs.latent_channels} channels at 1/{theirs.downsampling}, the latents of "
                 f"'{self.teacher_name}' {ours.latent_channels} at 1/{ours.downsampling}: it cannot decode them"
             )
-        if None not in (ours.latent_space, theirs.latent_space) and ours.latent_space != theirs.latent_space:
-            raise BenchError(
-                f"'{method}' decodes latents of {theirs.latent_space}, '{self.teacher_name}' makes those of "
-                f"{ours.latent_space}: choose codecs that share them"
-            )
+        translate(next(iter(self.values.values())), ours, theirs)
 
 
 def latency(records: Sequence[Record], device: str) -> dict[str, Latency]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import BenchError
+from ..core.weights import cache_dir
 from ..datasets.dataset import data_root
 from ..datasets.images import load_rgb
 from ..metrics.engine import Engine, MissingReference, Setup
@@ -116,6 +117,7 @@ class Measuring:
             reference_transform=suite.transform.reference,
             device=options.device,
             weights=options.weights,
+            cache=cache_dir() / "features",
         )
         self.engine = Engine(setup)
         self.reference = reference_of(options) if plan.reference is None else None

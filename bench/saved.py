@@ -56,7 +56,7 @@ def rewrite(run: Run, path: Path, html: Path | None, markdown: Path | None) -> l
     if html is None and markdown is None:
         html, markdown = directory / "report.html", directory / "report.md"
     if html:
-        write_atomic(html, render_html(run, pictures, scores))
+        write_atomic(html, render_html(run, pictures, scores, beside=html.resolve().parent))
     if markdown:
         write_atomic(markdown, render_markdown(run, pictures, scores))
     return [file for file in (html, markdown) if file]

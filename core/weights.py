@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -134,7 +135,8 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
     """
     import torch
 
-    with reading(path):
+    with reading(path), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what they say comes back as an error
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
@@ -251,7 +253,7 @@ def _in_hub_cache(known: KnownWeights) -> Path | None:
 def _fetch_from_hub(known: KnownWeights) -> Path:
     """Download through huggingface_hub into its own cache; the first file of the repository that is there is taken."""
     from huggingface_hub import constants, hf_hub_download, hf_hub_url
-    from huggingface_hub.errors import EntryNotFoundError
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
     if constants.HF_HUB_OFFLINE or os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
         raise BenchError("not fetched, since HF_HUB_OFFLINE is set")
@@ -261,6 +263,8 @@ def _fetch_from_hub(known: KnownWeights) -> Path:
     for name in (first, *known.hub_fallbacks):
         try:
             return Path(hf_hub_download(repository, name))
+        except LocalEntryNotFoundError as error:  # the connection went, which says nothing of the file
+            raise BenchError(f"{repository} on the hub cannot be reached: {error}") from error
         except EntryNotFoundError:
             continue
         except Exception as error:  # of httpx, requests or the hub's own, by its version

@@ -14,7 +14,7 @@ class Identity(NamedTuple):
 
     quantity: str
     """Metric, extractor, weights, transform, dtype, version: all that makes it this quantity and no other."""
-    count: str
+    size: str
     """``n5000``: how many pictures."""
     reference: str
     """``ref-9f3c…``: what they were compared with."""
@@ -45,7 +45,7 @@ def mismatch(identities: Mapping[str, str]) -> str | None:
 
 _SAYS = {
     "quantity": "Not one quantity, so these rows cannot be compared",
-    "count": "From different numbers of pictures, so compare with care",
+    "size": "From different numbers of pictures, so compare with care",
     "reference": "Measured against different references, so these rows cannot be compared",
 }
 

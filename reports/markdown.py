@@ -76,7 +76,8 @@ def fit(sections: Iterable[Section], limit: int) -> str:
     waiting, lines = list(sections), list[str]()
     while waiting:
         room = limit - _length(lines)
-        lines += waiting.pop(0).within(room // 2 if len(waiting) > 1 else room)
+        section = waiting.pop(0)
+        lines += section.within(room // 2 if waiting else room)
     return "\n".join(lines)
 
 
@@ -92,7 +93,7 @@ def _sections(run: Run, pictures: Sequence[Picture], scores: pd.DataFrame) -> It
     table = build(run)
     yield Section([f"# {escape(run.suite.name)}: {escape(run.suite.summary)}", "", escape(headline(run)), ""], [])
     if run.suite.notes:
-        yield Section([], [f"> {escape(note)}" for note in run.suite.notes])
+        yield Section([], [f"> {escape(note)}  " for note in run.suite.notes])
     yield _main(table)
     if table.footnotes:
         yield Section([], [f"{i}. {escape(note, 1200)}" for i, note in enumerate(table.footnotes, 1)])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 from safetensors.torch import save_file
 
 from t2ibench.core import weights
@@ -116,6 +117,45 @@ def test_hub_files_are_not_fetched_when_the_hub_is_set_offline(monkeypatch, no_n
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(MissingWeights, match="HF_HUB_OFFLINE"):
         WeightsFinder().find(KnownWeights("hubbed", "x/model.safetensors", hub=("x/x", "model.safetensors")))
+
+
+@pytest.fixture
+def fake_hub(monkeypatch):
+    """A hub that answers as told: a path to give, or an error to raise, by file name."""
+    answers: dict[str, str | Exception] = {}
+
+    def fetch(repository, name):
+        if isinstance(answers[name], Exception):
+            raise answers[name]
+        return answers[name]
+
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", fetch)
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
+    monkeypatch.setattr(weights, "_probe", lambda url: None)
+    return answers
+
+
+HUBBED = KnownWeights("hubbed", "x/a.safetensors", hub=("x/x", "a.safetensors"), hub_fallbacks=("a.bin",))
+
+
+def test_a_file_that_the_hub_lacks_falls_back_to_the_next(fake_hub):
+    fake_hub |= {"a.safetensors": EntryNotFoundError("404"), "a.bin": "/hub/a.bin"}
+    assert WeightsFinder().find(HUBBED) == (Path("/hub/a.bin"), True)
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (EntryNotFoundError("404"), "holds none of a.safetensors, a.bin"),
+        (LocalEntryNotFoundError("no connection"), "cannot be reached: no connection"),
+        (RuntimeError("401: gated"), "the hub: 401: gated"),
+    ],
+)
+def test_what_the_hub_refuses_is_said(fake_hub, error, message):
+    fake_hub |= {"a.safetensors": error, "a.bin": error}
+    with pytest.raises(MissingWeights, match=message):
+        WeightsFinder().find(HUBBED)
 
 
 def test_a_download_is_checked_and_kept(monkeypatch):

@@ -1,0 +1,39 @@
+# A bare python3 (3.11 or newer) and make are all that is needed; everything goes into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+RUN ?=
+
+.PHONY: run test check venv dev clean
+
+run: .venv/installed
+	$(BIN)/bench run $(RUN)
+
+test: .venv/installed-dev
+	$(BIN)/python -m pytest $(TEST)
+
+check: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	mkdir -p .mypy_path && ln -sfn .. .mypy_path/t2ibench
+	MYPYPATH=.mypy_path $(BIN)/mypy -p t2ibench
+
+# uv resolves and unpacks in seconds what takes pip minutes; compiling now saves every first import.
+.venv/bin/uv:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "python 3.11 or newer is needed: make PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+.venv/installed: .venv/bin/uv pyproject.toml constraints.txt
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraints constraints.txt --editable .
+	touch $@
+
+.venv/installed-dev: .venv/bin/uv pyproject.toml constraints.txt
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraints constraints.txt --editable '.[dev]'
+	touch .venv/installed $@
+
+venv: .venv/installed
+
+dev: .venv/installed-dev
+
+clean:
+	rm -rf .venv .mypy_path .mypy_cache .ruff_cache .pytest_cache build *.egg-info

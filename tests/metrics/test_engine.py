@@ -1,0 +1,302 @@
+"""One pass for all metrics: values, identities, reasons, and nothing computed twice."""
+
+import json
+import socket
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from t2ibench.core.errors import BenchError
+from t2ibench.core.weights import WeightsFinder
+from t2ibench.metrics import METRICS
+from t2ibench.metrics.engine import Engine, MissingReference, Setup
+from t2ibench.metrics.extractors import NETWORKS
+from t2ibench.metrics.extractors.base import Network, TextExtractor
+from t2ibench.metrics.extractors.inception import Inception
+from t2ibench.metrics.frechet import frechet_distance, gaussian, moments, save_statistics
+from t2ibench.metrics.pairwise import psnr, ssim
+from t2ibench.metrics.passes import ahead
+
+OFFLINE = WeightsFinder(offline=True)
+
+
+class Stub(TextExtractor):
+    """Means of four quarters as features; counts what it is asked."""
+
+    label = "stub@1"
+    preprocess = "quarters"
+    seen: list[object] = []
+
+    @classmethod
+    def weights(cls, setup):
+        return None
+
+    def features(self, prepared):
+        self.seen.extend(prepared)
+        return np.array([[q.mean() for q in np.array_split(p, 4)] for p in prepared], np.float32)
+
+    def texts(self, prompts):
+        self.seen.extend(prompts)
+        return np.array([[len(prompt), 1, 2, 3] for prompt in prompts], np.float32)
+
+    def cut(self, prompts):
+        return None
+
+
+class StubDistance(Network):
+    label = "stub-net@2"
+
+    @classmethod
+    def weights(cls, setup):
+        return None
+
+    def distances(self, pictures, targets):
+        return [float(np.abs(a - b.astype(float)).mean()) for a, b in zip(pictures, targets, strict=True)]
+
+
+@pytest.fixture
+def stubs(monkeypatch):
+    """Stand-ins for all networks; returns what the extractors were given so far."""
+    monkeypatch.setattr(Stub, "seen", [])
+    monkeypatch.setattr(NETWORKS, "load", lambda target: StubDistance if "lpips" in target else Stub)
+    return Stub.seen
+
+
+@pytest.fixture
+def samples(picture, sample):
+    """Ten pictures of two sizes with prompts and targets."""
+    sizes = [(40, 40)] * 7 + [(48, 36)] * 3
+    pairs = [(picture(i, *size), picture(i + 50, *size)) for i, size in enumerate(sizes)]
+    return [sample(f"p{i}", a, f"prompt {i % 4}", sample(f"t{i}", b)) for i, (a, b) in enumerate(pairs)]
+
+
+@pytest.fixture
+def reference(picture, sample):
+    return [sample(f"r{i}", picture(i + 90, 40, 44)) for i in range(12)]
+
+
+def test_all_metrics_in_one_pass(stubs, samples, reference):
+    setup = Setup(batch_size=4, reference_transform="short40-crop40")
+    values = Engine(setup).measure(samples, METRICS.names(), reference)
+    assert list(values) == METRICS.names()
+    assert all(value.reason is None and value.n == 10 for value in values.values())
+    prompts = 2 * (4 + 4 + 2)  # of two CLIPs, by batches
+    assert len(stubs) == 3 * 10 + len(reference) + prompts
+    pairs = [(sample.load(), sample.target.load()) for sample in samples]
+    assert values["psnr"].value == pytest.approx(np.mean([psnr(*pair) for pair in pairs]), rel=1e-12)
+    assert values["ssim"].value == pytest.approx(np.mean([ssim(*pair) for pair in pairs]), rel=1e-12)
+    assert values["clip_score_vit_b_32_x100"].value == pytest.approx(100 * values["clip_score"].value)
+    assert values["fid"].interval is None
+    low, high = values["psnr"].interval
+    assert low < values["psnr"].value < high
+
+
+def test_identities(stubs, samples, reference):
+    setup = Setup(generated_transform="square40", reference_transform="short40-crop40")
+    values = Engine(setup).measure(samples, METRICS.names(), reference)
+    fid = values["fid"].identity
+    assert fid.startswith("fid:stub@1:gen=square40,ref=short40-crop40:quarters:fp32:n10:ref-")
+    assert len(fid.split(":ref-")[1]) == len("12345678:v1")
+    assert values["clip_score"].identity == "clip_score:stub@1:cos:square40:quarters:fp32:n10:v1"
+    assert values["psnr"].identity == "psnr:uint8:n10:v1"
+    assert values["ssim"].identity == "ssim:gauss1.5-popcov:uint8:n10:v1"
+    assert values["lpips"].identity == "lpips:stub-net@2:fp32:n10:v1"
+
+
+def test_the_reference_digest_depends_on_the_pictures_not_on_their_order(stubs, samples, reference):
+    engine = Engine(Setup())
+    one, same, other = (
+        engine.measure(samples, ["fid"], side)["fid"] for side in (reference, reference[::-1], reference[1:])
+    )
+    assert one.identity == same.identity != other.identity
+    assert one.value == same.value != other.value
+
+
+def test_values_do_not_depend_on_the_batch_size(stubs, samples, reference):
+    names = METRICS.names()
+    one, other = (Engine(Setup(batch_size=size)).measure(samples, names, reference) for size in (1, 7))
+    for name in names:
+        assert one[name].value == pytest.approx(other[name].value, rel=1e-9)
+
+
+def test_a_second_engine_computes_nothing(stubs, samples, reference, tmp_path):
+    setup = Setup(cache=tmp_path / "cache", batch_size=4)
+    names = ["fid", "clip_score"]
+    first = Engine(setup).measure(samples, names, reference)
+    count = len(stubs)
+    undecodable = [replace(sample, load=lambda: pytest.fail("decoded again")) for sample in samples]
+    assert Engine(setup).measure(undecodable, names, reference) == first
+    assert len(stubs) == count
+    Engine(replace(setup, generated_transform="square16")).measure(samples, names, reference)
+    assert len(stubs) == count + 2 * 10
+
+
+def test_a_changed_picture_is_seen(stubs, samples, picture, sample, tmp_path):
+    engine = Engine(Setup(cache=tmp_path))
+    engine.measure(samples, ["clip_score"])
+    count = len(stubs)
+    engine.measure([*samples[1:], sample("p0", picture(99), "prompt 0")], ["clip_score"])
+    assert len(stubs) == count + 1
+
+
+def test_the_reference_is_measured_once_for_all_rows(stubs, samples, reference):
+    engine = Engine(Setup())
+    calls: list[tuple[int, int]] = []
+    engine.measure(samples, ["fid"], reference, lambda *step: calls.append(step))
+    assert calls[-1] == (22, 22)
+    engine.measure(samples, ["fid"], reference, lambda *step: calls.append(step))
+    assert calls[-1] == (10, 10)
+    assert len(stubs) == 10 + 12 + 10
+
+
+def test_a_statistics_file_as_reference(stubs, samples, reference, tmp_path):
+    features = [Stub(Setup()).features([sample.load()])[0] for sample in (*samples, *reference)]
+    ours, theirs = moments(np.stack(features[:10])), moments(np.stack(features[10:]))
+    save_statistics(tmp_path / "reference.npz", theirs)
+    value = Engine(Setup()).measure(samples, ["fid"], tmp_path / "reference.npz")["fid"]
+    assert value.value == pytest.approx(frechet_distance(gaussian(ours), gaussian(theirs)))
+    assert ":gen=as-is,ref=statistics:" in value.identity
+
+
+def test_what_cannot_be_computed_has_a_reason(stubs, samples):
+    bare = [replace(sample, prompt=None, target=None) for sample in samples]
+    values = Engine(Setup()).measure(bare, METRICS.names(), MissingReference("no photos of coco5k here"))
+    assert {name: value.reason for name, value in values.items()} == {
+        "fid": "no photos of coco5k here",
+        "clip_score": "needs a prompt for every picture",
+        "clip_score_vit_b_32_x100": "needs a prompt for every picture",
+        "psnr": "needs a target for every picture",
+        "ssim": "needs a target for every picture",
+        "lpips": "needs a target for every picture",
+    }
+    assert all(value.value is None for value in values.values())
+    assert not stubs
+
+
+@pytest.mark.parametrize(
+    ("count", "reference", "reason"),
+    [(1, "pictures", "at least 2 pictures, not 1"), (0, "pictures", "not 0"), (3, None, "needs reference pictures")],
+)
+def test_too_little_for_fid(stubs, samples, reference, count, reason):
+    value = Engine(Setup()).measure(samples[:count], ["fid"], reference and [*samples])["fid"]
+    assert value.value is None
+    assert reason in value.reason
+
+
+def test_few_pictures_are_said_to_bias_fid(stubs, samples, reference):
+    values = [Engine(Setup()).measure(samples[:n], ["fid"], reference)["fid"] for n in (4, 5)]
+    assert "n = 4 is not above the 4 features" in values[0].note
+    assert values[1].note is None
+
+
+def test_missing_weights_are_a_reason_before_anything_is_made(monkeypatch, tmp_path, samples, reference):
+    monkeypatch.delenv("T2IBENCH_WEIGHTS", raising=False)
+    for name in ("HOME", "TORCH_HOME", "HF_HUB_CACHE"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("a socket was opened"))
+    engine = Engine(Setup(weights=OFFLINE))
+    reasons = engine.check(METRICS.names(), has_prompts=True, has_targets=True, reference=reference)
+    files = {
+        "fid": "weights-inception-2015-12-05-6726825d.pth",
+        "clip_score": "CLIP-ViT-g-14-laion2B-s34B-b88K/open_clip_model.safetensors",
+        "clip_score_vit_b_32_x100": "vit_base_patch32_clip_224.openai/open_clip_model.safetensors",
+        "lpips": "squeezenet1_1-b8a52dc0.pth",
+    }
+    assert reasons.keys() == files.keys()
+    assert all(file in reasons[name] for name, file in files.items())
+    values = engine.measure(samples, METRICS.names(), reference)
+    assert {name for name, value in values.items() if value.value is not None} == {"psnr", "ssim"}
+    assert values["fid"].reason == reasons["fid"]
+
+
+def test_identical_pictures_are_counted_and_left_out_of_psnr(samples):
+    same = [replace(sample, target=sample) for sample in samples[:2]]
+    value = Engine(Setup()).measure([*same, *samples[2:]], ["psnr"])["psnr"]
+    expected = np.mean([psnr(sample.load(), sample.target.load()) for sample in samples[2:]])
+    assert value.value == pytest.approx(expected)
+    assert value.note.startswith("2 of 10 pictures are identical")
+    assert value.per_image["p0"] == float("inf")
+    assert json.loads(value.model_dump_json())["n"] == 10
+    alone = Engine(Setup()).measure(same, ["psnr"])["psnr"]
+    assert alone.value is None
+    assert "all 2 pictures are identical" in alone.reason
+
+
+def broken():
+    raise BenchError("cannot read 'broken.png': it is truncated")
+
+
+@pytest.mark.parametrize("name", ["clip_score", "psnr"])
+def test_a_broken_picture_is_an_error_that_names_it(stubs, samples, name):
+    samples[5] = replace(samples[5], load=broken)
+    with pytest.raises(BenchError, match=r"broken\.png"):
+        Engine(Setup(batch_size=2)).measure(samples, [name])
+    assert threading.active_count() == 1
+
+
+def test_a_target_of_another_size_is_an_error_that_names_both(samples, sample, picture):
+    samples[3] = replace(samples[3], target=sample("photo 3", picture(1, 41, 40)))
+    with pytest.raises(BenchError, match="'p3' is 40×40 and its target 'photo 3' 40×41"):
+        Engine(Setup()).measure(samples, ["psnr"])
+
+
+def test_pictures_too_small_for_a_metric_are_named(sample, picture):
+    tiny = picture(1, 8, 8)
+    with pytest.raises(BenchError, match=r"ssim of 'dot'.*11×11"):
+        Engine(Setup()).measure([sample("dot", tiny, target=sample("t", tiny))], ["ssim"])
+
+
+def test_features_that_are_not_finite_are_an_error(stubs, monkeypatch, samples):
+    monkeypatch.setattr(Stub, "features", lambda self, prepared: np.full((len(prepared), 4), np.nan, np.float32))
+    with pytest.raises(BenchError, match="stub@1 gives NaN or infinity for 'p0' in fp32"):
+        Engine(Setup()).measure(samples, ["clip_score"])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Engine(Setup()).measure([], ["fidd"]), "did you mean 'fid'"),
+        (lambda: Engine(Setup(generated_transform="crop")), "unknown transform 'crop'"),
+    ],
+)
+def test_wrong_names(make, message):
+    with pytest.raises(BenchError, match=message):
+        make()
+
+
+def test_a_key_that_comes_twice_is_an_error(samples):
+    with pytest.raises(BenchError, match="two pictures are called 'p0'"):
+        Engine(Setup()).measure([*samples, samples[0]], ["psnr"])
+
+
+def test_a_broken_cache_file_is_named(stubs, samples, tmp_path):
+    (tmp_path / "features.sqlite").write_text("this is no database, and long enough to be read as a page" * 99)
+    with pytest.raises(BenchError, match=r"features\.sqlite.*delete the file"):
+        Engine(Setup(cache=tmp_path)).measure(samples, ["clip_score"])
+
+
+def test_ahead_keeps_order_and_its_bound():
+    started: list[int] = []
+    stream = ahead(range(10), lambda item: started.append(item) or item * 2, 2)
+    assert next(stream) == 0
+    assert len(started) <= 3
+    assert list(stream) == list(range(2, 20, 2))
+
+
+def test_fid_end_to_end_with_random_inception_weights(inception_file, samples, tmp_path):
+    setup = Setup(weights=WeightsFinder({"inception": inception_file}, offline=True), cache=tmp_path, batch_size=4)
+    value = Engine(setup).measure(samples[:4], ["fid"], samples[4:8])["fid"]
+    extractor = Inception(setup)
+    sides = [extractor.features([sample.load() for sample in side]) for side in (samples[:4], samples[4:8])]
+    expected = frechet_distance(*(gaussian(moments(side)) for side in sides))
+    assert value.value == pytest.approx(expected, rel=1e-3)
+    assert value.identity.startswith("fid:inception-unofficial@")
+    assert "not the official ones; n = 4 is not above the 2048 features" in value.note
+    torch.set_grad_enabled(True)
+    again = Engine(setup)
+    assert again.measure(samples[:4], ["fid"], samples[4:8])["fid"] == value
+    assert "_network" not in vars(again.network("inception"))
