@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeVar
 
@@ -39,25 +40,25 @@ def make_adapter(text: str, suite: Settings | None = None) -> Adapter:
     Raises BenchError for an unknown method, option or value.
     """
     spec = parse(text)
-    found = _own_class(spec) if "." in spec.name and spec.argument else ADAPTERS.get(spec.name)
+    own = _is_module(spec)
+    found = ADAPTERS.check(import_target(f"{spec.name}:{spec.argument}"), text) if own else ADAPTERS.get(spec.name)
+    spec = dataclasses.replace(spec, argument=None) if own else spec
     options = dict(spec.options)
     asked = _settings(spec, options)
-    adapter: Adapter = construct(found, _without_class(spec), options, also=SETTINGS)
+    adapter: Adapter = construct(found, spec, options, also=SETTINGS)
     adapter.options = options
     layers = [asked, suite or Settings(), adapter.traits.defaults]
     adapter.settings = Settings(**{name: _first(layers, name) for name in SETTINGS})
     return adapter
 
 
-def _own_class(spec: Spec) -> type[Adapter]:
+def _is_module(spec: Spec) -> bool:
+    if spec.argument is None or spec.name in ADAPTERS:
+        return False
     # At the end of the path, so that a folder of the user's never shadows a library.
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.append(here)
-    return ADAPTERS.check(import_target(f"{spec.name}:{spec.argument}"), spec.text)
-
-
-def _without_class(spec: Spec) -> Spec:
-    return dataclasses.replace(spec, argument=None) if "." in spec.name else spec
+    return "." in spec.name or find_spec(spec.name) is not None
 
 
 def _first(layers: list[Settings], name: str) -> str | float | None:

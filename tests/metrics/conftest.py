@@ -33,6 +33,17 @@ def sample() -> Callable[..., Sample]:
     return as_sample
 
 
+@pytest.fixture
+def one_thread():
+    """Threads of a deep network on tiny pictures mostly wait for each other, five times as long on a busy machine."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def inception_file(tmp_path_factory):
     """Random weights of the Inception network, in a file by another name than the official one."""

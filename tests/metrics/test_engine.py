@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
 from t2ibench.core.errors import BenchError
 from t2ibench.core.weights import WeightsFinder
@@ -287,7 +286,7 @@ def test_ahead_keeps_order_and_its_bound():
     assert list(stream) == list(range(2, 20, 2))
 
 
-def test_fid_end_to_end_with_random_inception_weights(inception_file, samples, tmp_path):
+def test_fid_end_to_end_with_random_inception_weights(one_thread, inception_file, samples, tmp_path):
     setup = Setup(weights=WeightsFinder({"inception": inception_file}, offline=True), cache=tmp_path, batch_size=4)
     value = Engine(setup).measure(samples[:4], ["fid"], samples[4:8])["fid"]
     extractor = Inception(setup)
@@ -296,7 +295,6 @@ def test_fid_end_to_end_with_random_inception_weights(inception_file, samples, t
     assert value.value == pytest.approx(expected, rel=1e-3)
     assert value.identity.startswith("fid:inception-unofficial@")
     assert "not the official ones; n = 4 is not above the 2048 features" in value.note
-    torch.set_grad_enabled(True)
     again = Engine(setup)
     assert again.measure(samples[:4], ["fid"], samples[4:8])["fid"] == value
     assert "_network" not in vars(again.network("inception"))

@@ -33,7 +33,7 @@ def as_batch(*pictures: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
 
 
-def test_inception_gives_torch_fidelitys_features(inception_file, picture):
+def test_inception_gives_torch_fidelitys_features(one_thread, inception_file, picture):
     theirs = FeatureExtractorInceptionV3("x", ["2048"], feature_extractor_weights_path=str(inception_file))
     wide, square = picture(1, 80, 96), picture(2, 50, 50)
     with torch.no_grad():

@@ -1,0 +1,298 @@
+"""`bench run` on prompts: from a checkpoint or a folder to run.json, scores and reports."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+Bench = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def prompts(tmp_path: Path) -> Path:
+    file = tmp_path / "prompts.txt"
+    file.write_text("\n".join(f"a picture of thing {index}" for index in range(5)))
+    return file
+
+
+def small(prompts: Path, checkpoint: Path, out: Path, *more: object, options: str = "scheduler=ddim,steps=2") -> list:
+    method = f"sd15[checkpoint={checkpoint},{options}]"
+    return ["run", "--suite", "prompts", "--prompts", prompts, "--methods", method, "--out", out,
+            "--set", "sampling.size=64", "--offline", *more]  # fmt: skip
+
+
+def read(out: Path) -> dict:
+    return json.loads((out / "run.json").read_text())
+
+
+def digests(out: Path) -> dict[str, str]:
+    lines = [json.loads(line) for log in (out / "log").glob("*.jsonl") for line in log.read_text().splitlines()]
+    assert len({line["key"] for line in lines}) == len(lines), "a sample was made twice"
+    return {line["prompt_id"]: line["image"] for line in lines}
+
+
+def test_a_run_has_what_the_contract_says(bench: Bench, prompts: Path, tiny_sd: Path, tmp_path: Path) -> None:
+    status, out, err = bench(*small(prompts, tiny_sd, tmp_path / "run"))
+    assert status == 0, err
+    run = read(tmp_path / "run")
+    assert set(run) == {"schema", "suite", "created", "environment", "results", "skipped"}
+    (result,) = run["results"]
+    assert result["n"] == 5
+    assert result["settings"] == {"scheduler": "ddim", "steps": 2, "guidance": 7.5, "size": "64x64",
+                                  "dtype": "fp32", "device": "cpu"}  # fmt: skip
+    assert result["metrics"]["clip_score"]["value"] is None
+    assert "open_clip" in result["metrics"]["clip_score"]["reason"]
+    assert set(result["latency"]["end_to_end"]) == {"median_s", "p90_s", "n", "device"}
+    cost = result["cost"]
+    assert cost["forwards_per_image"] == 4
+    assert 4 * cost["macs_per_forward"] < cost["macs_per_image"]
+    assert (tmp_path / "run" / "report.html").exists()
+    assert "sd15" in out
+    frame = pd.read_parquet(tmp_path / "run" / "scores.parquet")
+    assert list(frame.columns) == ["method", "prompt_id", "sample", "metric", "value"]
+
+
+def test_order_and_resume_leave_every_bit(bench: Bench, prompts: Path, tiny_sd: Path, tmp_path: Path) -> None:
+    assert bench(*small(prompts, tiny_sd, tmp_path / "whole", "--batch-size", 2))[0] == 0
+    backwards = tmp_path / "backwards.csv"
+    rows = prompts.read_text().split("\n")
+    backwards.write_text("id,prompt\n" + "\n".join(f"{i:05d},{rows[i]}" for i in reversed(range(5))))
+    assert bench(*small(backwards, tiny_sd, tmp_path / "backwards", "--batch-size", 2))[0] == 0
+    assert bench(*small(prompts, tiny_sd, tmp_path / "parts", "--batch-size", 2, "--limit", 3))[0] == 0
+    assert bench(*small(prompts, tiny_sd, tmp_path / "parts", "--batch-size", 2))[0] == 0
+    assert digests(tmp_path / "whole") == digests(tmp_path / "backwards") == digests(tmp_path / "parts")
+
+
+def test_another_setting_in_the_same_folder_makes_other_pictures(
+    bench: Bench, prompts: Path, tiny_sd: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    assert bench(*small(prompts, tiny_sd, out, "--limit", 1))[0] == 0
+    first = read(out)
+    assert bench(*small(prompts, tiny_sd, out, "--limit", 1, "--seed", 1))[0] == 0
+    assert len(list((out / "images").rglob("*.png"))) == 2
+    assert first["suite"]["seed"] == 0
+    assert read(out)["suite"]["seed"] == 1
+
+
+def test_a_finished_run_is_not_loaded_again(
+    bench: Bench, prompts: Path, tiny_sd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from t2ibench.adapters.sd15 import StableDiffusion
+
+    out = tmp_path / "run"
+    assert bench(*small(prompts, tiny_sd, out))[0] == 0
+    before = read(out)["results"]
+    monkeypatch.setattr(StableDiffusion, "load", lambda *_: pytest.fail("loaded again"))
+    status, _, err = bench(*small(prompts, tiny_sd, out))
+    assert status == 0, err
+    assert read(out)["results"] == before
+
+
+def test_bf16_differs_little_and_is_its_own_row(bench: Bench, prompts: Path, tiny_sd: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert bench(*small(prompts, tiny_sd, out))[0] == 0
+    assert bench(*small(prompts, tiny_sd, out, "--dtype", "bf16"))[0] == 0
+    assert read(out)["results"][0]["settings"]["dtype"] == "bf16"
+    assert len((out / "log" / "worker-0.jsonl").read_text().splitlines()) == 10
+
+
+def test_a_pipeline_of_diffusers_as_it_is(bench: Bench, prompts: Path, tiny_sd: Path, tmp_path: Path) -> None:
+    arguments = small(prompts, tiny_sd, tmp_path / "run", "--limit", 2)
+    arguments[arguments.index("--methods") + 1] = f"diffusers:{tiny_sd}[steps=2,scheduler=ddim]"
+    status, _, err = bench(*arguments)
+    assert status == 0, err
+    (result,) = read(tmp_path / "run")["results"]
+    assert result["settings"]["steps"] == 2
+    assert result["settings"]["guidance"] == 7.5
+
+
+def test_a_sweep_spreads_every_method(bench: Bench, prompts: Path, tiny_sd: Path, tmp_path: Path) -> None:
+    sweep = ["--set", "sweep.setting=guidance", "--set", "sweep.values=[1, 7.5]"]
+    status, _, err = bench(*small(prompts, tiny_sd, tmp_path / "run", "--limit", 1, *sweep))
+    assert status == 0, err
+    assert [r["settings"]["guidance"] for r in read(tmp_path / "run")["results"]] == [1.0, 7.5]
+
+
+def test_long_prompts_are_noted(bench: Bench, tiny_sd: Path, tmp_path: Path) -> None:
+    file = tmp_path / "long.txt"
+    file.write_text("word " * 100 + "lost words")
+    assert bench(*small(file, tiny_sd, tmp_path / "run"))[0] == 0
+    (note,) = read(tmp_path / "run")["results"][0]["notes"]
+    assert "cut after 77 tokens" in note
+    assert "lost words" in note
+
+
+OWN = """
+import time
+import numpy as np
+from t2ibench import Adapter
+from t2ibench.adapters import noise
+
+class Dots(Adapter):
+    def load(self, device, dtype):
+        pass
+    def generate(self, requests):
+        time.sleep({pause})
+        draws = [noise.normal(r, (r.height, r.width, 3)) for r in requests]
+        return np.stack([(d * 60 + 128).clip(0, 255).astype(np.uint8) for d in draws])
+"""
+
+
+def test_a_class_of_the_users_own(
+    bench: Bench, prompts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_method.py").write_text(OWN.format(pause=0))
+    monkeypatch.chdir(tmp_path)
+    status, _, err = bench("run", "--suite", "prompts", "--prompts", prompts, "--methods", "own_method:Dots",
+                           "--set", "sampling.size=64")  # fmt: skip
+    assert status == 0, err
+    assert read(tmp_path / "runs" / "prompts")["results"][0]["method"] == "own_method:Dots"
+
+
+def test_kill_9_loses_nothing_and_makes_nothing_twice(tmp_path: Path) -> None:
+    """Killed twice at some moment, the third run ends with the pictures of an undisturbed one."""
+    (tmp_path / "own_method.py").write_text(OWN.format(pause=0.02))
+    (tmp_path / "prompts.txt").write_text("\n".join(f"thing {index}" for index in range(60)))
+    command = [sys.executable, "-m", "t2ibench.bench.cli", "run", "--suite", "prompts", "--prompts", "prompts.txt",
+               "--methods", "own_method:Dots", "--set", "sampling.size=64", "--batch-size", "2", "--offline"]  # fmt: skip
+    environment = {**os.environ, "T2IBENCH_CACHE": str(tmp_path / "cache")}
+
+    def lines() -> int:
+        log = tmp_path / "killed" / "log" / "worker-0.jsonl"
+        return log.read_bytes().count(b"\n") if log.exists() else 0
+
+    for enough in (4, 20):
+        process = subprocess.Popen([*command, "--out", "killed"], cwd=tmp_path, env=environment, stderr=subprocess.PIPE)
+        while lines() < enough and process.poll() is None:
+            time.sleep(0.005)
+        assert process.poll() is None, process.stderr.read()
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stderr.close()
+        assert 0 < lines() < 60
+    for out in ("killed", "undisturbed"):
+        subprocess.run([*command, "--out", out], cwd=tmp_path, env=environment, check=True, capture_output=True)
+    assert digests(tmp_path / "killed") == digests(tmp_path / "undisturbed")
+    assert [r["metrics"] for r in read(tmp_path / "killed")["results"]] == [
+        r["metrics"] for r in read(tmp_path / "undisturbed")["results"]
+    ]
+
+
+def test_interrupt_leaves_a_run_to_go_on_with_and_says_so(tmp_path: Path) -> None:
+    (tmp_path / "own_method.py").write_text(OWN.format(pause=0.05))
+    (tmp_path / "prompts.txt").write_text("\n".join(f"thing {index}" for index in range(400)))
+    command = [sys.executable, "-m", "t2ibench.bench.cli", "run", "--suite", "prompts", "--prompts", "prompts.txt",
+               "--methods", "own_method:Dots", "--set", "sampling.size=64", "--batch-size", "2", "--out", "run"]  # fmt: skip
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    log = tmp_path / "run" / "log" / "worker-0.jsonl"
+    while not log.exists() and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert "the same command goes on" in err
+
+
+def pictures(folder: Path, names: list[str], suffix: str = ".png") -> Path:
+    from PIL import Image
+
+    folder.mkdir(exist_ok=True)
+    for index, name in enumerate(names):
+        Image.new("RGB", (64, 64), (index * 40, 100, 50)).save(folder / f"{name}{suffix}")
+    return folder
+
+
+def folder_run(bench: Bench, prompts: Path, method: str, out: Path, *more: object) -> tuple[int, str, str]:
+    return bench("run", "--suite", "prompts", "--prompts", prompts, "--methods", method, "--out", out, *more)
+
+
+def test_folder_keeps_files_as_they_are_and_limits_after_matching(bench: Bench, prompts: Path, tmp_path: Path) -> None:
+    made = pictures(tmp_path / "phone", ["1", "00003", "unrelated"], ".jpg")
+    status, _, err = folder_run(bench, prompts, f"folder:{made}", tmp_path / "run", "--limit", 2)
+    assert status == 0, err
+    run = read(tmp_path / "run")
+    assert run["results"][0]["n"] == 2
+    assert any("2 of 5 prompts" in note for note in run["suite"]["notes"])
+    assert set(digests(tmp_path / "run")) == {"00001", "00003"}
+    stored = [path.read_bytes() for path in (tmp_path / "run" / "images").rglob("*.jpg")]
+    assert sorted(stored) == sorted((made / name).read_bytes() for name in ("1.jpg", "00003.jpg"))
+
+
+def test_folder_by_index(bench: Bench, prompts: Path, tmp_path: Path) -> None:
+    made = pictures(tmp_path / "phone", ["x", "y"])
+    rows = [{"file": "x.png", "prompt": "a picture of thing 4"}, {"file": "y.png", "prompt_id": "00000"}]
+    (made / "index.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    status, _, err = folder_run(bench, prompts, f"folder:{made}", tmp_path / "run")
+    assert status == 0, err
+    assert set(digests(tmp_path / "run")) == {"00000", "00004"}
+
+
+def test_a_changed_file_is_noticed(bench: Bench, prompts: Path, tmp_path: Path) -> None:
+    made = pictures(tmp_path / "phone", ["1"])
+    assert folder_run(bench, prompts, f"folder:{made}", tmp_path / "run")[0] == 0
+    pictures(made, ["other", "1"])
+    assert folder_run(bench, prompts, f"folder:{made}", tmp_path / "run")[0] == 0
+    pages = read(tmp_path / "run")
+    assert pages["results"][0]["n"] == 1
+    shown = json.loads((tmp_path / "run" / "pictures.json").read_text())
+    assert (tmp_path / "run" / shown[0]["file"]).read_bytes() == (made / "1.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [(["foreign"], "no file in"), (["1", "01"], "are both the picture of"), ([], "no pictures")],
+)
+def test_folders_that_cannot_be_matched(
+    bench: Bench, prompts: Path, tmp_path: Path, names: list[str], message: str
+) -> None:
+    made = pictures(tmp_path / "phone", names)
+    status, _, err = folder_run(bench, prompts, f"folder:{made}", tmp_path / "run")
+    assert status == 2
+    assert message in err
+    assert err.count("\n") == 1
+
+
+def test_dry_run_makes_nothing_and_then_knows_the_time(
+    bench: Bench, prompts: Path, tiny_sd: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    status, text, err = bench(*small(prompts, tiny_sd, out, "--dry-run"))
+    assert status == 0, err
+    assert "5 pictures to make" in text
+    assert not out.exists()
+    assert bench(*small(prompts, tiny_sd, out, "--limit", 1))[0] == 0
+    status, text, _ = bench(*small(prompts, tiny_sd, out, "--dry-run", "--json"))
+    (row,) = json.loads(text)["rows"]
+    assert (row["pictures"], row["finished"]) == (4, 1)
+    assert row["seconds"] > 0
+
+
+def test_report_writes_the_same_again(bench: Bench, prompts: Path, tiny_sd: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert bench(*small(prompts, tiny_sd, out))[0] == 0
+    before = (out / "report.md").read_text()
+    status, _, err = bench("report", out, "--markdown", tmp_path / "again.md", "--html", tmp_path / "again.html")
+    assert status == 0, err
+    assert (tmp_path / "again.md").read_text() == before
+    assert "<img" in (tmp_path / "again.html").read_text()
+
+
+def test_fresh_makes_all_again(bench: Bench, prompts: Path, tiny_sd: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert bench(*small(prompts, tiny_sd, out))[0] == 0
+    first = digests(out)
+    shutil.rmtree(out / "images")
+    assert bench(*small(prompts, tiny_sd, out, "--fresh"))[0] == 0
+    assert digests(out) == first
