@@ -21,6 +21,8 @@ EXAMPLES = """
   bench report runs/decoders --html decoders.html
 """
 
+INTERRUPTED = 130
+
 app = typer.Typer(
     name="bench",
     help="Quality, control, decoder fidelity and latency of text-to-image diffusion methods, in one honest table.",
@@ -146,8 +148,9 @@ def main() -> None:
 
 def status(arguments: list[str], debug: bool = False) -> int:
     """Run the command that ``arguments`` name and return its exit status."""
+    code = 2
     try:
-        return int(app(arguments, standalone_mode=False) or 0)
+        code = int(app(arguments, standalone_mode=False) or 0)
     except typer.TyperException as error:
         _complain(f"{error.format_message()} (see 'bench {_command(error)}--help')")
     except BenchError as error:
@@ -155,15 +158,16 @@ def status(arguments: list[str], debug: bool = False) -> int:
             raise
         _complain(str(error))
     except (KeyboardInterrupt, typer.Abort):
-        print("stopped; the same command goes on where it was", file=sys.stderr)
-        return 130
+        code = INTERRUPTED
     except BrokenPipeError:  # the reader of our output (head, less) has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:
         if debug:
             raise
         _complain(f"{type(error).__name__}: {' '.join(str(error).split())} (a fault of bench: --debug shows where)")
-    return 2
+    if code == INTERRUPTED:  # typer, too, makes an exit status of Ctrl-C
+        print("stopped: what is finished is kept, the same command goes on from there", file=sys.stderr)
+    return code
 
 
 def _command(error: Any) -> str:

@@ -83,7 +83,9 @@ def _freeze(options: Options, teacher: Codec, directory: Path) -> tuple[dict[str
     from safetensors.numpy import save
 
     source, total, notes = source_row(options, find_dataset(options))
-    values = {job.prompt_id: teacher.encode(source.value(job)[None])[0] for job in source.jobs}
+    # Contiguous: safetensors writes an array's memory as it lies.
+    encoded = ((job.prompt_id, teacher.encode(source.value(job)[None])[0]) for job in source.jobs)
+    values = {name: np.ascontiguousarray(latents, np.float32) for name, latents in encoded}
     write_atomic(directory / "latents.safetensors", save({TENSOR: np.stack(list(values.values()))}))
     return (
         values,

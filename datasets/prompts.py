@@ -47,7 +47,9 @@ class PromptFile(Dataset):
     def prompts(self, root: Path) -> list[Prompt]:
         """Read the file (``root`` plays no part); raises BenchError where none is named or it cannot be read."""
         if self.path is None:
-            raise BenchError(f"dataset 'prompts' needs a file and none is named; give one ({', '.join(_READERS)})")
+            raise BenchError(
+                f"dataset 'prompts' needs a file and none is named; give one with --prompts FILE ({', '.join(_READERS)})"
+            )
         return read_prompts(self.path, self.column)
 
 

@@ -42,7 +42,7 @@ class MetricField(Field):
         """The cell of one measured row; reasons and notes become footnotes."""
         key, found = self.column.key, result.metrics.get(self.column.key)
         if found is None or found.value is None:
-            return Cell(notes=footnotes.number((found and found.reason) or "not measured; no reason was recorded"))
+            return Cell(notes=footnotes.number((found and found.reason) or "not asked for in this run"))
         low, high = found.interval or (0.0, 0.0)
         spread = metric_text(key, (high - low) / 2) if found.interval else ""
         return Cell(metric_text(key, found.value), found.value, spread, footnotes.number(found.note))

@@ -112,5 +112,7 @@ def translate(latents: NDArray[np.float32], source: Codec, target: Codec) -> NDA
             f"latents of space '{source.latent_space}' cannot be decoded in space '{target.latent_space}': "
             "choose two codecs of one space (vae:ID_OR_DIR[space=...] names it)"
         )
+    if (source.latent_scale, source.latent_shift) == (target.latent_scale, target.latent_shift):
+        return latents  # dividing by what was multiplied would cost the last bit
     shared = (latents - source.latent_shift) * source.latent_scale
     return np.asarray(shared / target.latent_scale + target.latent_shift, np.float32)

@@ -136,7 +136,7 @@ def test_long_prompts_say_what_is_cut(tiny_sd: Path) -> None:
         ("sd15]", "brackets"),
         ("sd15:something", "takes no argument"),
         ("no.such:Thing", "cannot import"),
-        ("pathlib:Path", "unknown method"),
+        ("pathlib:Path", "not a Adapter"),
         ("os.path:join", "not a Adapter"),
     ],
 )

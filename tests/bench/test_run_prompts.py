@@ -149,9 +149,7 @@ class Dots(Adapter):
 """
 
 
-def test_a_class_of_the_users_own(
-    bench: Bench, prompts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_class_of_the_users_own(bench: Bench, prompts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "own_method.py").write_text(OWN.format(pause=0))
     monkeypatch.chdir(tmp_path)
     status, _, err = bench("run", "--suite", "prompts", "--prompts", prompts, "--methods", "own_method:Dots",
@@ -252,7 +250,7 @@ def test_a_changed_file_is_noticed(bench: Bench, prompts: Path, tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("names", "message"),
-    [(["foreign"], "no file in"), (["1", "01"], "are both the picture of"), ([], "no pictures")],
+    [(["foreign"], "no file in"), (["1", "01"], "are both the picture of"), ([], "the folder is empty")],
 )
 def test_folders_that_cannot_be_matched(
     bench: Bench, prompts: Path, tmp_path: Path, names: list[str], message: str
