@@ -47,8 +47,7 @@ def make_adapter(text: str, suite: Settings | None = None) -> Adapter:
     asked = _settings(spec, options)
     adapter: Adapter = construct(found, spec, options, also=SETTINGS)
     adapter.options = options
-    layers = [asked, suite or Settings(), adapter.traits.defaults]
-    adapter.settings = Settings(**{name: _first(layers, name) for name in SETTINGS})
+    adapter.settings = asked.over(suite or Settings()).over(adapter.traits.defaults)
     return adapter
 
 
@@ -59,10 +58,6 @@ def _is_module(spec: Spec) -> bool:
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.append(here)
     return "." in spec.name or find_spec(spec.name) is not None
-
-
-def _first(layers: list[Settings], name: str) -> str | float | None:
-    return next((value for layer in layers if (value := getattr(layer, name)) is not None), None)
 
 
 def _settings(spec: Spec, options: dict[str, str]) -> Settings:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -35,6 +35,11 @@ class Settings:
     scheduler: str | None = None
     steps: int | None = None
     guidance: float | None = None
+
+    def over(self, below: Settings) -> Settings:
+        """Return these settings, with those of ``below`` where they say nothing."""
+        said = {name: value for name, value in asdict(self).items() if value is not None}
+        return replace(below, **said)
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ class Folder(Adapter):
 
     def _by_index(self, prompts: Mapping[str, str]) -> dict[str, Path]:
         assert self._index is not None
-        texts = {text: name for name, text in reversed(prompts.items())}
+        texts = {text: name for name, text in reversed(list(prompts.items()))}
         matched: dict[str, Path] = {}
         for number, row in enumerate(_rows(self._index), 1):
             file = self._index.parent / str(row.get("file") or "")

@@ -102,7 +102,8 @@ class StableDiffusion(Adapter):
         tokens = self.tokenizer(
             texts, padding="max_length", max_length=self.max_tokens, truncation=True, return_tensors="pt"
         )
-        return self.text_encoder(tokens.input_ids.to(self.device))[0]  # type: ignore[no-any-return]
+        hidden: torch.Tensor = self.text_encoder(tokens.input_ids.to(self.device))[0]
+        return hidden
 
     def denoise(self, requests: Sequence[Request], embeddings: torch.Tensor) -> torch.Tensor:
         """Return the latents (B, C, h, w), float32, that the sampler ends with."""
@@ -112,7 +113,8 @@ class StableDiffusion(Adapter):
         for step, timestep in enumerate(self.scheduler.timesteps):
             predicted = self.predict(self.scheduler.scale_model_input(latents, timestep), timestep, embeddings)
             draws = {"generator": noise.generators(requests, "scheduler", step)} if self._draws else {}
-            latents = self.scheduler.step(predicted, timestep, latents, return_dict=False, **draws)[0]
+            stepped: torch.Tensor = self.scheduler.step(predicted, timestep, latents, return_dict=False, **draws)[0]
+            latents = stepped
         return latents
 
     def predict(self, latents: torch.Tensor, timestep: torch.Tensor, embeddings: torch.Tensor) -> torch.Tensor:

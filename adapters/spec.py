@@ -69,7 +69,8 @@ def _cut_options(text: str) -> tuple[str, str]:
 def construct(found: type[Any], spec: Spec, options: dict[str, str], also: tuple[str, ...] = ()) -> Any:
     """Call the class ``found`` with the argument of ``spec`` and with ``options``.
 
-    ``also`` names options that were taken elsewhere. Raises BenchError for an option or an argument that it does not take, naming those it does.
+    ``also`` names options that were taken elsewhere. Raises BenchError for an option or an argument that the class does
+    not take, naming those it does.
     """
     parameters = inspect.signature(found).parameters
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())

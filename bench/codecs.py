@@ -46,7 +46,7 @@ def source_row(options: Options, dataset: Dataset) -> tuple[SourceRow, int, list
 
 
 def prepared(text: str, options: Options) -> Codec:
-    """Construct the codec that ``text`` names; nothing is loaded yet. Raises BenchError for an unknown name or option."""
+    """Construct the codec that ``text`` names; not yet loaded. Raises BenchError for an unknown name or option."""
     codec = make_codec(text)
     codec.weights = options.weights
     return codec

@@ -47,9 +47,8 @@ def describe(options: Options, directory: Path, as_json: bool) -> None:
             if row.seconds is not None
             else "time unknown until a first picture is made"
         )
-        print(
-            f"  {row.method}: {row.pictures:,} pictures to make ({row.finished:,} finished), {time}, {row.bytes / 1e6:,.0f} MB"
-        )
+        count = f"{row.pictures:,} pictures to make ({row.finished:,} finished)"
+        print(f"  {row.method}: {count}, {time}, {row.bytes / 1e6:,.0f} MB")
     for item in plan.skipped:
         print(f"  skipped {item.method}: {item.reason}")
     for note in plan.notes:

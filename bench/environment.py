@@ -48,7 +48,7 @@ def _version(name: str) -> str | None:
 
 
 class PeakMemory:
-    """The peak memory since it was made: of the accelerator, or resident memory of this process where Linux tells it."""
+    """The peak memory since it was made: the accelerator's, or what is resident of this process where Linux tells."""
 
     def __init__(self, device: str) -> None:
         self.cuda = device if device.startswith("cuda") else None

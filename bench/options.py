@@ -106,6 +106,6 @@ def skip(options: Options, skipped: list[Skipped], method: str, error: BenchErro
 
 
 def default_batch(size: int, device: str) -> int:
-    """Pictures per batch: as many as keep memory near that of one (CPU) or eight (accelerator) at 512 × 512, at most 32."""
+    """Pictures per batch: at most 32, as many as take the memory of one (CPU) or eight (accelerator) at 512 × 512."""
     budget = 512 * 512 * (1 if device == "cpu" else 8)
     return max(1, min(32, budget // (size * size)))

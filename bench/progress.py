@@ -36,7 +36,7 @@ def console() -> Console:
 
 @contextmanager
 def task(description: str, total: int, done: int = 0) -> Iterator[Reporter]:
-    """Show a task of ``total`` items, ``done`` of them finished before; yields what is called with the count done so far."""
+    """Show a task of ``total`` items, ``done`` of them finished before; yields what is told the count done so far."""
     if sys.stderr.isatty():
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
         with Progress(*columns, console=console()) as bar:

@@ -41,7 +41,7 @@ class Job(NamedTuple):
 
 
 class Facts(BaseModel):
-    """What a row knows only while its method is loaded; kept beside the pictures, so that a finished run need not load it."""
+    """What a row knows only while its method is loaded; kept with the pictures, so a finished run need not load."""
 
     settings: RunSettings
     cost: Cost = Cost()

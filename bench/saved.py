@@ -41,7 +41,7 @@ def load_pictures(directory: Path) -> list[Picture]:
 
 
 def rewrite(run: Run, path: Path, html: Path | None, markdown: Path | None) -> list[Path]:
-    """Write the reports of the run at ``path`` anew, to the files given; else ``report.html`` and ``report.md`` beside it."""
+    """Write the reports of the run at ``path`` anew: to the files given, else beside its ``run.json``."""
     import pandas as pd
 
     from ..reports.html import html as render_html

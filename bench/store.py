@@ -1,8 +1,8 @@
 """A run's folder: content-addressed pictures, append-only logs, atomic writes.
 
-``images/ab/abcd….png`` holds a picture under the sha256 of its file; ``log/worker-N.jsonl`` has one line per sample, written
-after the picture is on disk and flushed per batch. What a killed run leaves is therefore always whole: at worst a
-half-written last line, which is dropped, or a picture without a line, which is made again under the same name.
+``images/ab/abcd….png`` holds a picture under the sha256 of its file; ``log/worker-N.jsonl`` has one line per sample,
+written after the picture is on disk and flushed per batch. What a killed run leaves is therefore always whole: at worst
+a half-written last line, which is dropped, or a picture without a line, which is made again under the same name.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Produced:
-    """A picture that is not yet in the store: pixels, or an existing file to be taken as it is; its record lacks the file."""
+    """A picture not yet in the store, as pixels or as a file to be taken as it is; its record lacks the file."""
 
     pixels: NDArray[np.uint8] | Path
     record: Record
@@ -89,7 +89,7 @@ class Store:
         return image_path(self.directory, record)
 
     def add(self, batch: Sequence[Produced], done: Callable[[int], None] = lambda count: None) -> None:
-        """Hand over a batch, to be written behind the next one's computation; ``done(count)`` is called when it is on disk.
+        """Hand over a batch, to be written behind the next one's computation; ``done(count)`` tells when it is on disk.
 
         Raises BenchError where an earlier batch could not be written, for example on a full disk.
         """

@@ -66,7 +66,7 @@ class CodecMode(_Part):
     teacher: str | None = None
     """The codec whose decoder is the reference, in mode ``latents``."""
     latents: str | None = None
-    """A safetensors file with a tensor ``latents`` (N, C, h, w); None freezes what the teacher's encoder makes of the photos."""
+    """A safetensors file with a tensor ``latents`` (N, C, h, w); None freezes what the teacher makes of the photos."""
 
 
 class Suite(_Part):

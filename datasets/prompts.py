@@ -48,7 +48,7 @@ class PromptFile(Dataset):
         """Read the file (``root`` plays no part); raises BenchError where none is named or it cannot be read."""
         if self.path is None:
             raise BenchError(
-                f"dataset 'prompts' needs a file and none is named; give one with --prompts FILE ({', '.join(_READERS)})"
+                f"dataset 'prompts' needs a file and none is named; give --prompts FILE ({', '.join(_READERS)})"
             )
         return read_prompts(self.path, self.column)
 

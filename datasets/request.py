@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Request:
     """One picture to make; all that decides how it looks, beside the method itself.
 
-    ``prompt_id`` and ``sample`` (0 for the first picture of a prompt) with ``seed``, the suite's, key every random draw.
+    ``prompt_id``, ``sample`` (0 for the first picture of a prompt) and ``seed``, the suite's, key every random draw.
     ``height`` and ``width`` are in pixels.
     """
 

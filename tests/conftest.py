@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +134,7 @@ def photo_folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def bench(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., tuple[int, str, str]]]:
+def bench(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """Run the command line in this process: ``status, out, err = bench("run", "--limit", 1)``."""
     from t2ibench.bench.cli import status
 
@@ -143,4 +143,4 @@ def bench(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., tuple[in
         code = status([str(argument) for argument in arguments])
         return (code, *capsys.readouterr())
 
-    yield call
+    return call

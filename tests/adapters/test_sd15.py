@@ -37,7 +37,8 @@ def reference(checkpoint: Path, requests: list[Request], scheduler: str, steps: 
     with torch.no_grad():
         pictures = pipeline(
             [r.prompt for r in requests], negative_prompt=[r.negative_prompt for r in requests],
-            height=SIZE, width=SIZE, num_inference_steps=steps, guidance_scale=guidance, latents=latents, output_type="np",
+            height=SIZE, width=SIZE, num_inference_steps=steps, guidance_scale=guidance, latents=latents,
+            output_type="np",
         ).images  # fmt: skip
     return (pictures * 255).round().astype(np.uint8)
 
@@ -160,5 +161,5 @@ def test_a_checkpoint_of_another_family_points_to_diffusers(tiny_sd: Path, tmp_p
     index = json.loads((other / "model_index.json").read_text())
     index["unet"] = ["diffusers", "SD3Transformer2DModel"]
     (other / "model_index.json").write_text(json.dumps(index))
-    with pytest.raises(BenchError, match="is no SD1.x or SD2.x"):
+    with pytest.raises(BenchError, match=r"is no SD1\.x or SD2\.x"):
         adapter(other)

@@ -141,7 +141,7 @@ def test_frozen_latents_against_the_teacher(bench: Bench, photo_folder: Path, ti
 
 @pytest.mark.data
 def test_kodak_with_real_tiny_autoencoders(bench: Bench, tmp_path: Path) -> None:
-    """TAEF2 and VAElight on three Kodak photos: the PSNR that their weights are known to give, LPIPS with real weights."""
+    """TAEF2 and VAElight on three Kodak photos: the PSNR that their weights give, and LPIPS with real weights."""
     import os
 
     kodak = Path(os.environ["T2IBENCH_DATA"]) / "kodak"

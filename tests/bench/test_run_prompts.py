@@ -163,7 +163,8 @@ def test_kill_9_loses_nothing_and_makes_nothing_twice(tmp_path: Path) -> None:
     (tmp_path / "own_method.py").write_text(OWN.format(pause=0.02))
     (tmp_path / "prompts.txt").write_text("\n".join(f"thing {index}" for index in range(60)))
     command = [sys.executable, "-m", "t2ibench.bench.cli", "run", "--suite", "prompts", "--prompts", "prompts.txt",
-               "--methods", "own_method:Dots", "--set", "sampling.size=64", "--batch-size", "2", "--offline"]  # fmt: skip
+               "--methods", "own_method:Dots", "--set", "sampling.size=64", "--batch-size", "2",
+               "--offline"]  # fmt: skip
     environment = {**os.environ, "T2IBENCH_CACHE": str(tmp_path / "cache")}
 
     def lines() -> int:
@@ -191,7 +192,8 @@ def test_interrupt_leaves_a_run_to_go_on_with_and_says_so(tmp_path: Path) -> Non
     (tmp_path / "own_method.py").write_text(OWN.format(pause=0.05))
     (tmp_path / "prompts.txt").write_text("\n".join(f"thing {index}" for index in range(400)))
     command = [sys.executable, "-m", "t2ibench.bench.cli", "run", "--suite", "prompts", "--prompts", "prompts.txt",
-               "--methods", "own_method:Dots", "--set", "sampling.size=64", "--batch-size", "2", "--out", "run"]  # fmt: skip
+               "--methods", "own_method:Dots", "--set", "sampling.size=64", "--batch-size", "2",
+               "--out", "run"]  # fmt: skip
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     log = tmp_path / "run" / "log" / "worker-0.jsonl"
     while not log.exists() and process.poll() is None:
