@@ -119,6 +119,8 @@ class AdapterRow(Row):
         return Produced(pixels, _record(self, job, seconds, batch, noise=noise, notes=notes))
 
     def facts(self) -> Facts:
+        if self.adapter.file(self.jobs[0].source):  # made elsewhere: how, nobody here knows
+            return Facts(settings=RunSettings())
         settings = self.settings().model_copy(update=asdict(self.adapter.settings))
         return Facts(settings=settings, cost=self._cost())
 
@@ -266,7 +268,7 @@ class Latents(NamedTuple):
         translate(next(iter(self.values.values())), ours, theirs)
 
 
-def latency(records: Sequence[Record], device: str) -> dict[str, Latency]:
+def latency(records: Sequence[Record], device: str | None) -> dict[str, Latency]:
     """Return the median seconds per picture of every stage, over warm batches where there are any.
 
     These are taken while the run is made, one batch after another; they are no protocol for ranking methods.
@@ -277,7 +279,9 @@ def latency(records: Sequence[Record], device: str) -> dict[str, Latency]:
         warm = [record for record in timed if record.warm] or timed
         seconds = sorted(record.seconds[stage] for record in warm)
         p90 = seconds[min(len(seconds) - 1, int(0.9 * len(seconds)))]
-        found[stage] = Latency(median_s=statistics.median(seconds), p90_s=p90, n=len(seconds), device=device)
+        found[stage] = Latency(
+            median_s=statistics.median(seconds), p90_s=p90, n=len(seconds), device=device or "unknown"
+        )
     return found
 
 

@@ -135,9 +135,7 @@ class Measuring:
             return {}
         samples = [self._sample(job) for job in row.jobs]
         with task(f"{row.method} metrics", len(samples)) as report:
-            values = self.engine.measure(
-                samples, self.names, reference=self.reference, progress=lambda done, total: report(done)
-            )
+            values = self.engine.measure(samples, self.names, reference=self.reference, progress=report)
         jobs = {job.key: job for job in row.jobs}
         for name, value in values.items():
             for key, score in value.per_image.items():

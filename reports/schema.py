@@ -24,10 +24,10 @@ class RunSettings(_Part):
     scheduler: str | None = None
     steps: int | None = None
     guidance: float | None = None
-    size: str
+    size: str | None = None
     """Width × height of the pictures in pixels: ``"512x512"``."""
-    dtype: str
-    device: str
+    dtype: str | None = None
+    device: str | None = None
 
 
 class Latency(_Part):
