@@ -24,7 +24,7 @@ class Outlook(NamedTuple):
     pictures: int
     finished: int
     seconds: float | None
-    """None where no picture of this method has been made in this folder yet."""
+    """None where nothing tells."""
     bytes: int
 
 
@@ -42,41 +42,43 @@ def describe(options: Options, directory: Path, as_json: bool) -> None:
         return
     print(f"suite {options.suite.name}: {plan.items:,} of {plan.total:,} items, batches of {plan.batch_size}")
     for row in rows:
-        time = (
-            f"about {_duration(row.seconds)}"
-            if row.seconds is not None
-            else "time unknown until a first picture is made"
-        )
         count = f"{row.pictures:,} pictures to make ({row.finished:,} finished)"
-        print(f"  {row.method}: {count}, {time}, {row.bytes / 1e6:,.0f} MB")
+        print(f"  {row.method}: {count}, {_duration(row.seconds)}, {row.bytes / 1e6:,.0f} MB")
     for item in plan.skipped:
         print(f"  skipped {item.method}: {item.reason}")
     for note in plan.notes:
         print(f"  {note}")
-    if any(row.seconds is None for row in rows):
-        print("  for an estimate of the time, make one batch first: the same command with --limit 1 (it is kept)")
 
 
 def outlook(row: Row, records: dict[str, Record]) -> Outlook:
-    """Say what of ``row`` is missing from ``records``; the time is from pictures of the same method made before."""
+    """Say what of ``row`` is missing from ``records``.
+
+    The time is that of pictures of the same method made before; else of one call of each of the method's parts.
+    """
     missing = [job for job in row.jobs if job.key not in records]
     same = [record for record in records.values() if record.method == row.method]
     height, width = row.size
     size = statistics.mean(record.size for record in same) if same else height * width * PNG_BYTES_PER_PIXEL
-    return Outlook(
-        row.method, len(missing), len(row.jobs) - len(missing), _seconds(same, len(missing)), int(size * len(missing))
-    )
+    seconds = (_measured(same) or _tried(row)) if missing else 0.0
+    total = None if seconds is None else seconds * len(missing)
+    return Outlook(row.method, len(missing), len(row.jobs) - len(missing), total, int(size * len(missing)))
 
 
-def _seconds(same: Sequence[Record], count: int) -> float | None:
-    if not count:
-        return 0.0
-    stages = latency(same, "").values()
-    return sum(stage.median_s for stage in stages) * count if stages else None
+def _measured(same: Sequence[Record]) -> float | None:
+    return sum(stage.median_s for stage in latency(same, None).values()) or None
 
 
-def _duration(seconds: float) -> str:
+def _tried(row: Row) -> float | None:
+    row.load()
+    seconds = row.trial()
+    row.unload()
+    return seconds
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "time not known"
     for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * length:
-            return f"{seconds / length:.1f} {unit}"
-    return f"{seconds:.0f} seconds"
+            return f"about {seconds / length:.1f} {unit}"
+    return f"about {seconds:.0f} seconds"

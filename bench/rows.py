@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from ..adapters.base import Adapter
+from ..adapters.base import Adapter, Stage
 from ..adapters.codecs.base import Codec, translate
 from ..core.errors import BenchError
 from ..core.files import sha256_file
@@ -76,6 +76,13 @@ class Row(ABC):
     def facts(self) -> Facts:
         """What is known of the loaded method."""
 
+    def trial(self) -> float | None:
+        """Return about how many seconds one picture takes, from one call of each part of the loaded method.
+
+        None where it has no parts to be called. Nothing is kept.
+        """
+        return None
+
     def unload(self) -> None:  # noqa: B027 - most rows hold nothing
         """Let go of the method's memory."""
 
@@ -123,6 +130,13 @@ class AdapterRow(Row):
             return Facts(settings=RunSettings())
         settings = self.settings().model_copy(update=asdict(self.adapter.settings))
         return Facts(settings=settings, cost=self._cost())
+
+    def trial(self) -> float | None:
+        request = self.jobs[0].source
+        if self.adapter.file(request):
+            return 0.0
+        parts = self.adapter.stages().values()
+        return sum(_seconds(stage, request, self.device) * stage.per_image for stage in parts) or None
 
     def _cost(self) -> Cost:
         from ..adapters.counting import count_macs, count_params, on_meta
@@ -199,6 +213,10 @@ class CodecRow(Row):
         return [
             Produced(image, _record(self, job, seconds, batch_size)) for job, image in zip(jobs, pixels, strict=False)
         ]
+
+    def trial(self) -> float | None:
+        (produced,) = self.produce(self.jobs[:1], 1)
+        return sum(produced.record.seconds.values())
 
     def _round_trip(self, photos: NDArray[np.uint8]) -> tuple[NDArray[np.float32], dict[str, float]]:
         start = time.perf_counter()
@@ -288,6 +306,17 @@ def latency(records: Sequence[Record], device: str | None) -> dict[str, Latency]
 def batches(jobs: Sequence[Job], size: int) -> Iterator[Sequence[Job]]:
     """Cut ``jobs`` into batches of ``size``; the last may be shorter."""
     return (jobs[start : start + size] for start in range(0, len(jobs), size))
+
+
+def _seconds(stage: Stage, request: Request, device: str) -> float:
+    import torch
+
+    with torch.inference_mode():
+        start = time.perf_counter()
+        stage.module(*stage.inputs(request, device))
+        if device.startswith("cuda"):
+            torch.cuda.synchronize()
+        return time.perf_counter() - start
 
 
 def _record(row: Row, job: Job, seconds: dict[str, float], batch: int, **more: Any) -> Record:
