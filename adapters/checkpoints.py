@@ -54,6 +54,13 @@ def torch_device(name: str) -> torch.device:
     return device
 
 
+def root_cause(error: BaseException) -> BaseException:
+    """Return the error that began the chain: the hub's client wraps "name or service not known" several times."""
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    return error
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's text that says something, else the name of its class."""
     lines = (line.strip() for line in str(error).splitlines())
@@ -95,7 +102,7 @@ def _snapshot(hub_id: str, offline: bool, patterns: list[str]) -> Path:
     except HFValidationError as error:
         raise BenchError(f"checkpoint '{hub_id}' is neither a folder nor a hub id (OWNER/NAME)") from error
     except Exception as error:  # the hub's client raises errors of several libraries that share no base class
-        why = "offline, and not in the hub's cache" if offline else f"{type(error).__name__}: {first_line(error)}"
+        why = "offline, and not in the hub's cache" if offline else first_line(root_cause(error))
         raise BenchError(f"checkpoint '{hub_id}' is neither a folder nor reachable on the hub: {why}") from error
 
 

@@ -282,7 +282,8 @@ def _probe(url: str) -> None:
     except HTTPError:
         return
     except OSError as error:
-        raise BenchError(f"{url} cannot be reached: {getattr(error, 'reason', error)}") from error
+        host = url.split("/")[2]
+        raise BenchError(f"{host} cannot be reached: {getattr(error, 'reason', error)}") from error
 
 
 def _download_folder() -> Path:
@@ -290,10 +291,10 @@ def _download_folder() -> Path:
 
 
 def _missing(known: KnownWeights, reason: str) -> str:
-    digest = f" (sha256 {known.sha256})" if known.sha256 else ""
+    digest = f" (sha256 {known.sha256[:16]})" if known.sha256 else ""
     source = known.url or (f"{known.hub[0]} on the Hugging Face hub ({known.hub[1]})" if known.hub else "")
-    get = f"get it from {source} and " if source else ""
+    get = f"get it from {source}, " if source else ""
     return (
         f"weights '{known.name}' are missing: {known.filename}{digest}; {get}put it into the folder T2IBENCH_WEIGHTS "
-        f"or give --weights {known.name}=FILE [{reason}]"
+        f"or give --weights {known.name}=FILE ({reason})"
     )
