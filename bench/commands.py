@@ -59,12 +59,16 @@ def fetch_command(names: Sequence[str], from_: Path | None, root: Path | None, o
     """``bench fetch``."""
     from ..datasets.dataset import data_root
     from ..datasets.fetch import fetch
-    from .progress import task
+    from .progress import Reporter, task
 
     found: dict[str, list[str]] = {}
     for name in names:
-        with task(f"fetch {name}", 0) as report:
-            paths = fetch(name, data_root(root), from_dir=from_, offline=offline, progress=report)
+        with task(f"fetch {name} (MB)", 0) as report:
+
+            def megabytes(done: int, total: int, report: Reporter = report) -> None:
+                report(done // 1_000_000, total // 1_000_000)
+
+            paths = fetch(name, data_root(root), from_dir=from_, offline=offline, progress=megabytes)
         found[name] = [str(path) for path in paths]
     if as_json:
         print(json.dumps(found, indent=2))
