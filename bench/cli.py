@@ -21,6 +21,24 @@ EXAMPLES = """
   bench report runs/decoders --html decoders.html
 """
 
+SCORE_EXAMPLES = """
+[bold]Examples[/bold]
+
+  bench score samples/ --reference photos/ --metrics fid,kid
+
+  bench score 'shards/*.tar' --reference coco.npz --skip-bad --json
+
+  bench score decoded/ --targets originals/
+"""
+
+EXPLAIN_EXAMPLES = """
+[bold]Examples[/bold]
+
+  bench explain old.json new.json --metric fid
+
+  bench explain png/ jpeg/ --metric fid --reference photos/
+"""
+
 INTERRUPTED = 130
 
 app = typer.Typer(
@@ -137,6 +155,82 @@ def doctor(json_: Json = False) -> None:
     from .doctor import doctor_command
 
     doctor_command(json_)
+
+
+@app.command(epilog=SCORE_EXAMPLES)
+def score(
+    images: Annotated[
+        str,
+        typer.Argument(
+            metavar="IMAGES",
+            help="A folder, a .zip, a .tar or a quoted pattern of tars, an .npz of pictures or statistics.",
+        ),
+    ],
+    reference: Annotated[
+        str | None, typer.Option(help="What FID and its like are taken to: pictures or statistics.", show_default=False)
+    ] = None,
+    metrics: Annotated[
+        str | None, typer.Option(help="Metrics, comma between; else those that what is given allows for.")
+    ] = None,
+    prompts: Annotated[
+        Path | None, typer.Option(help="A txt, csv, tsv, json or jsonl file; pictures are named by prompt id.")
+    ] = None,
+    targets: Annotated[
+        str | None, typer.Option(help="Pictures of the same names that PSNR, SSIM and LPIPS compare with.")
+    ] = None,
+    weights: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=FILE", help="A weights file, such as inception=FILE.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps; auto takes the best there is.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="fp32, bf16 or fp16.")] = "fp32",
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Pictures per batch; else by device.")] = None,
+    resize: Annotated[
+        str, typer.Option(help="Before Inception: tf-bilinear, clean-fid, pytorch-fid or torchmetrics.")
+    ] = "tf-bilinear",
+    transform: Annotated[str, typer.Option(help="Before each extractor: as-is, squareN, or shortN-cropM.")] = "as-is",
+    reference_transform: Annotated[
+        str | None, typer.Option(help="The same for the reference; else as --transform.")
+    ] = None,
+    save_stats: Annotated[
+        Path | None, typer.Option(help="Write mu, sigma and n of the pictures (.npz), for other tools, too.")
+    ] = None,
+    save_reference_stats: Annotated[Path | None, typer.Option(help="The same of the reference.")] = None,
+    skip_bad: Annotated[
+        bool,
+        typer.Option("--skip-bad", help="Leave broken pictures out and count them; else the first one is an error."),
+    ] = False,
+    offline: Offline = False,
+    json_: Json = False,
+) -> None:
+    """Measure pictures that are there: metrics alone, of folders, archives and statistics files."""
+    asked = dict(locals())
+    from .score import score_command
+
+    score_command(asked, save_stats, save_reference_stats, json_)
+
+
+@app.command(epilog=EXPLAIN_EXAMPLES)
+def explain(
+    base: Annotated[str, typer.Argument(metavar="BASE", help="What 'bench score --json' printed, a run, or pictures.")],
+    head: Annotated[str, typer.Argument(metavar="HEAD", help="The same for the other number.")],
+    metric: Annotated[str | None, typer.Option(help="The metric; else the first that both have.")] = None,
+    reference: Annotated[str | None, typer.Option(help="For pictures: as in 'bench score'.")] = None,
+    prompts: Annotated[Path | None, typer.Option(help="For pictures: as in 'bench score'.")] = None,
+    targets: Annotated[str | None, typer.Option(help="For pictures: as in 'bench score'.")] = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=FILE", help="For pictures: a weights file, such as inception=FILE."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="For pictures: cpu, cuda, cuda:1, mps, auto.")] = "auto",
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="For pictures: leave broken ones out.")] = False,
+    offline: Offline = False,
+    json_: Json = False,
+) -> None:
+    """Say why two numbers of one metric differ, by recomputing it with one factor changed at a time."""
+    asked = dict(locals())
+    from .explain import explain_command
+
+    explain_command(asked)
 
 
 def main() -> None:

@@ -88,8 +88,8 @@ def _weights() -> Iterator[Finding]:
     from ..metrics.setup import Setup
 
     finder = WeightsFinder(offline=True)
-    for name in NETWORKS.names():
-        known = NETWORKS.get(name).weights(Setup())
+    needed = [NETWORKS.get(name).weights(Setup(weights=finder)) for name in NETWORKS.names()]
+    for known in dict.fromkeys(needed):
         if known is None:
             continue
         try:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,9 +45,16 @@ def load_rgb(path: Path) -> Pixels:
     Raises BenchError, naming the file, for one that is missing, unreadable, empty, truncated or not a picture, for
     animations and multi-page files, for 32-bit and floating point values, and above Pillow's limit of 89 megapixels.
     """
-    with _opened(path) as image:
+    with _opened(path, path) as image:
         _refuse_several(image, path)
         return _to_rgb(image, path)
+
+
+def decode_rgb(data: bytes, name: str) -> Pixels:
+    """Decode the bytes of a picture as ``load_rgb`` does a file; errors call it ``name``."""
+    with _opened(BytesIO(data), name) as image:
+        _refuse_several(image, name)
+        return _to_rgb(image, name)
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -53,7 +62,7 @@ def image_size(path: Path) -> tuple[int, int]:
 
     Raises BenchError where the head cannot be read; the rest of the file may still be damaged.
     """
-    with _opened(path) as image:
+    with _opened(path, path) as image:
         width, height = image.size
         return (width, height) if image.getexif().get(_ORIENTATION) in _TURNED else (height, width)
 
@@ -98,41 +107,48 @@ def crop_or_none(image: Pixels, size: int) -> Pixels | None:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image]:
-    """Open a picture; whatever then fails in Pillow becomes a BenchError that names the file and the mend."""
+def _opened(source: Path | BytesIO, name: object) -> Iterator[Image]:
+    """Open a picture; whatever then fails in Pillow becomes a BenchError that says its name and the mend."""
     from PIL import Image, ImageFile, UnidentifiedImageError
 
     ImageFile.LOAD_TRUNCATED_IMAGES = False  # some libraries turn it on, and half a photo would be measured
     warnings.simplefilter("error", Image.DecompressionBombWarning)
     try:
-        with Image.open(path) as image:
+        with Image.open(source) as image:
+            # Filters of warnings are not safe in threads.
+            if image.width * image.height > (Image.MAX_IMAGE_PIXELS or sys.maxsize):
+                raise Image.DecompressionBombError
             yield image
     except BenchError:
         raise
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise BenchError(
-            f"{path}: more than {Image.MAX_IMAGE_PIXELS:,} pixels; make it smaller or remove it"
+            f"{name}: more than {Image.MAX_IMAGE_PIXELS:,} pixels; make it smaller or remove it"
         ) from error
     except UnidentifiedImageError as error:
-        empty = path.stat().st_size == 0
+        empty = _is_empty(source)
         raise BenchError(
-            f"{path}: {'the file is empty' if empty else 'not a picture'}; replace or remove it"
+            f"{name}: {'the file is empty' if empty else 'not a picture'}; replace or remove it"
         ) from error
     except (FileNotFoundError, IsADirectoryError) as error:
-        raise BenchError(f"{path}: no such file; check the path") from error
+        raise BenchError(f"{name}: no such file; check the path") from error
     except PermissionError as error:
-        raise BenchError(f"{path}: cannot be read; check its permissions") from error
+        raise BenchError(f"{name}: cannot be read; check its permissions") from error
     except Exception as error:  # damaged files draw all kinds from the decoders: OSError, SyntaxError, struct.error
-        raise BenchError(f"{path}: truncated or damaged ({error}); replace or remove it") from error
+        raise BenchError(f"{name}: truncated or damaged ({error}); replace or remove it") from error
 
 
-def _refuse_several(image: Image, path: Path) -> None:
+def _is_empty(source: Path | BytesIO) -> bool:
+    return not (source.getbuffer().nbytes if isinstance(source, BytesIO) else source.stat().st_size)
+
+
+def _refuse_several(image: Image, name: object) -> None:
     pictures = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
     if pictures > 1:
-        raise BenchError(f"{path}: an animation or several pages ({pictures} pictures); save the one that is meant")
+        raise BenchError(f"{name}: an animation or several pages ({pictures} pictures); save the one that is meant")
 
 
-def _to_rgb(image: Image, path: Path) -> Pixels:
+def _to_rgb(image: Image, name: object) -> Pixels:
     from PIL import Image, ImageOps
 
     upright = ImageOps.exif_transpose(image)
@@ -142,7 +158,7 @@ def _to_rgb(image: Image, path: Path) -> Pixels:
         white = Image.new("RGBA", upright.size, "white")
         upright = Image.alpha_composite(white, upright.convert("RGBA"))
     elif upright.mode not in _CONVERTIBLE:
-        raise BenchError(f"{path}: pixels of mode {upright.mode} have no set range; save it as 8-bit RGB")
+        raise BenchError(f"{name}: pixels of mode {upright.mode} have no set range; save it as 8-bit RGB")
     return np.array(upright.convert("RGB"), dtype=np.uint8)
 
 

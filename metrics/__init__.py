@@ -10,14 +10,39 @@ METRICS: Registry[Metric] = Registry(
     ".metrics.metric:Metric",
     {
         "fid": Entry(".metrics.frechet:FID", "Fréchet distance over Inception pool3"),
+        "fid_infinity": Entry(".metrics.fid_infinity:FID_INFINITY", "FID extrapolated to infinitely many pictures"),
+        "rfid": Entry(".metrics.frechet:RFID", "FID of reconstructions against their sources"),
+        "kid": Entry(".metrics.kernel:KID", "kernel distance over Inception pool3, without bias"),
+        "inception_score": Entry(".metrics.inception_score:INCEPTION_SCORE", "Inception Score, without a reference"),
+        "precision": Entry(".metrics.manifold:PRECISION", "share of pictures among the real ones"),
+        "recall": Entry(".metrics.manifold:RECALL", "share of real pictures among the generated ones"),
+        "density": Entry(".metrics.manifold:DENSITY", "how densely real pictures surround the generated ones"),
+        "coverage": Entry(".metrics.manifold:COVERAGE", "share of real pictures with a generated one near"),
         "clip_score": Entry(".metrics.clip_score:CLIP_SCORE", "cosine of picture and prompt by the suite's CLIP model"),
+        "clip_score_x100": Entry(".metrics.clip_score:CLIP_SCORE_X100", "100 times the same cosine"),
+        "clip_score_x100_clamped": Entry(
+            ".metrics.clip_score:CLIP_SCORE_X100_CLAMPED", "100 times the same cosine, negative ones as 0"
+        ),
         "clip_score_vit_b_32_x100": Entry(
             ".metrics.clip_score:CLIP_SCORE_VIT_B_32_X100",
             "100 times the cosine by OpenAI's ViT-B/32, as MLPerf has it",
         ),
+        "fd_dinov2": Entry(".metrics.dinov2:FD_DINOV2", "Fréchet distance over DINOv2 ViT-L/14"),
+        "kd_dinov2": Entry(".metrics.dinov2:KD_DINOV2", "kernel distance over DINOv2 ViT-L/14"),
+        "cmmd": Entry(".metrics.cmmd:CMMD", "maximum mean discrepancy over CLIP ViT-L/14 at 336 pixels"),
+        "hps_v2": Entry(".metrics.preference:HPS_V2", "human preference score, version 2.0, times 100"),
+        "hps_v2_1": Entry(".metrics.preference:HPS_V2_1", "human preference score, version 2.1, times 100"),
+        "clip_aesthetic": Entry(".metrics.preference:CLIP_AESTHETIC", "LAION's aesthetic rating, about 1 to 10"),
         "psnr": Entry(".metrics.pairwise:PSNR", "peak signal-to-noise ratio against a target, dB"),
         "ssim": Entry(".metrics.pairwise:SSIM", "structural similarity to a target"),
+        "ms_ssim": Entry(".metrics.pairwise:MS_SSIM", "structural similarity over five scales, as torchmetrics has it"),
+        "ms_ssim_valid": Entry(
+            ".metrics.pairwise:MS_SSIM_VALID", "structural similarity over five scales, as its authors have it"
+        ),
         "lpips": Entry(".metrics.pairwise:LPIPS", "learned perceptual distance from a target"),
+        "lpips_alex": Entry(".metrics.pairwise:LPIPS_ALEX", "LPIPS over AlexNet"),
+        "lpips_vgg": Entry(".metrics.pairwise:LPIPS_VGG", "LPIPS over VGG-16"),
+        "lpips_squeeze": Entry(".metrics.pairwise:LPIPS_SQUEEZE", "LPIPS over SqueezeNet"),
     },
     group="t2ibench.metrics",
 )

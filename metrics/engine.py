@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -17,9 +19,10 @@ from . import METRICS
 from .cache import FeatureCache
 from .extractors import NETWORKS
 from .extractors.base import Extractor, Network, TextExtractor
-from .frechet import Accumulator, Gaussian, gaussian, load_statistics
-from .identity import pair_identity, prompt_identity, set_identity
-from .metric import Evidence, ImageMetric, Metric, SetMetric
+from .features import FeatureFile, FeatureSet
+from .frechet import Statistics, load_statistics
+from .identity import Against, pair_identity, prompt_identity, set_identity
+from .metric import CannotMeasure, Evidence, ImageMetric, Metric, SetMetric
 from .passes import Batch, Pass
 from .sample import Sample
 from .setup import Setup
@@ -44,12 +47,23 @@ Reference: TypeAlias = Sequence[Sample] | Path | MissingReference | None
 """Pictures, a statistics file, or the reason why there is neither."""
 
 
-class _Known(NamedTuple):
-    """A reference side as a metric needs it."""
+class _Other(NamedTuple):
+    """The pictures (or the statistics file) that a set is compared with, and what they go through before."""
 
-    gaussian: Gaussian
-    digest: str
-    from_file: bool
+    pictures: Sequence[Sample] | Path
+    against: Against
+
+    @property
+    def size(self) -> int:
+        """Pictures to go through."""
+        return 0 if isinstance(self.pictures, Path) else len(self.pictures)
+
+
+class _Lack(NamedTuple):
+    """A set to compare with whose features are not there yet, with a metric for each network that has to see it."""
+
+    other: _Other
+    metrics: dict[str, Metric]
 
 
 @dataclass
@@ -58,7 +72,7 @@ class _Gathered:
 
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
     """By metric and sample key."""
-    features: dict[str, Accumulator] = field(default_factory=dict)
+    features: dict[str, FeatureSet] = field(default_factory=dict)
     """By extractor."""
 
 
@@ -85,7 +99,10 @@ class Engine:
         self.setup = setup
         self._cache = FeatureCache(setup.cache)
         self._networks: dict[str, Network] = {}
-        self._references: dict[tuple[str, str], _Known] = {}
+        self._references: dict[tuple[str, Against], FeatureSet] = {}
+        """By network; of all rows of a run, since they share them."""
+        self._files: dict[Path, Statistics] = {}
+        self._folder = TemporaryDirectory(prefix="t2ibench-features-")
 
     def check(
         self, names: Iterable[str], *, has_prompts: bool, has_targets: bool, reference: Reference = None
@@ -102,7 +119,8 @@ class Engine:
         reasons = {}
         for name in names:
             metric = METRICS.get(name)
-            why = next((lacking[need] for need in metric.needs if lacking[need]), None) or self._lacks_weights(metric)
+            why = next((lacking[need] for need in metric.needs if lacking[need]), None)
+            why = why or _lacks_pictures(metric, reference) or self._lacks_weights(metric)
             if why:
                 reasons[name] = why
         return reasons
@@ -128,9 +146,14 @@ class Engine:
         metrics = [METRICS.get(name) for name in names]
         reasons |= {metric.name: why for metric in metrics if (why := _too_few(metric, len(samples)))}
         todo = [metric for metric in metrics if metric.name not in reasons]
-        steps = _Steps(progress, len(samples) + self._unmeasured(todo, reference))
-        gathered = self._gather(samples, todo, steps) if todo else _Gathered()
-        values = {metric.name: self._value(metric, samples, gathered, reference, steps) for metric in todo}
+        others = {metric.name: self._other(metric, samples, reference) for metric in todo}
+        lacking = self._lacking(todo, others)
+        steps = _Steps(progress, len(samples) + sum(lack.other.size for lack in lacking))
+        with TemporaryDirectory(dir=self._folder.name) as folder:
+            gathered = self._gather(samples, todo, Path(folder), steps) if todo else _Gathered()
+            for lack in lacking:
+                self._learn(lack, steps)
+            values = {metric.name: self._value(metric, samples, gathered, others[metric.name]) for metric in todo}
         return {metric.name: values.get(metric.name) or _without(metric, reasons[metric.name]) for metric in metrics}
 
     def network(self, name: str) -> Network:
@@ -150,26 +173,25 @@ class Engine:
             return str(missing)
         return None
 
-    def _gather(self, samples: Sequence[Sample], metrics: Sequence[Metric], steps: _Steps) -> _Gathered:
-        """Go over the generated pictures once for all metrics."""
+    def _gather(self, samples: Sequence[Sample], metrics: Sequence[Metric], folder: Path, steps: _Steps) -> _Gathered:
+        """Go over the generated pictures once for all metrics; features are kept in ``folder``."""
         gathered = _Gathered({metric.name: {} for metric in metrics if isinstance(metric, ImageMetric)})
-        sweep = self._pass(metrics, self.setup.generated_transform)
-        for metric in metrics:
-            if isinstance(metric, SetMetric) and metric.network:
-                gathered.features[metric.network] = Accumulator()
-        for batch in sweep.batches(samples):
-            for name, accumulator in gathered.features.items():
-                accumulator.add(batch.features[name])
+        sets = {metric.network for metric in metrics if isinstance(metric, SetMetric) and metric.network}
+        files = {name: FeatureFile(folder, self.network(name)) for name in sets}
+        for batch in self._pass(metrics, self.setup.generated_transform).batches(samples):
+            for name, file in files.items():
+                file.add(batch.features[name])
             for metric in metrics:
                 if isinstance(metric, ImageMetric):
                     gathered.scores[metric.name] |= self._scores(metric, batch)
             steps(len(batch.samples))
+        gathered.features |= {name: file.close() for name, file in files.items()}
         return gathered
 
-    def _pass(self, metrics: Sequence[Metric], transform: str) -> Pass:
+    def _pass(self, metrics: Sequence[Metric], transform: str, pairs: bool = True) -> Pass:
         networks = {metric.network: self.network(metric.network) for metric in metrics if metric.network}
         extractors = {name: network for name, network in networks.items() if isinstance(network, Extractor)}
-        pairs = any("target" in metric.needs for metric in metrics)
+        pairs = pairs and any(isinstance(metric, ImageMetric) and "target" in metric.needs for metric in metrics)
         return Pass(extractors, transform, self._cache, self.setup.batch_size, pairs)
 
     def _scores(self, metric: ImageMetric, batch: Batch) -> dict[str, float]:
@@ -201,10 +223,10 @@ class Engine:
         return np.stack([known[hashlib.sha256(prompt.encode()).hexdigest()] for prompt in prompts])
 
     def _value(
-        self, metric: Metric, samples: Sequence[Sample], gathered: _Gathered, reference: Reference, steps: _Steps
+        self, metric: Metric, samples: Sequence[Sample], gathered: _Gathered, other: _Other | None
     ) -> MetricValue:
         if isinstance(metric, SetMetric) and metric.network:
-            return self._set_value(metric, gathered.features[metric.network], reference, steps)
+            return self._set_value(metric, gathered.features[metric.network], other)
         return self._image_value(metric, samples, gathered.scores[metric.name])
 
     def _image_value(self, metric: Metric, samples: Sequence[Sample], scores: dict[str, float]) -> MetricValue:
@@ -225,64 +247,75 @@ class Engine:
             n=n,
             identity=identity,
             higher_is_better=metric.higher_is_better,
-            note=_notes(network, cut, same if len(finite) < n else None),
+            note=_notes(network, cut, same if len(finite) < n else None, self._cache.note),
             per_image=scores,
         )
 
-    def _set_value(self, metric: SetMetric, features: Accumulator, reference: Reference, steps: _Steps) -> MetricValue:
+    def _set_value(self, metric: SetMetric, generated: FeatureSet, other: _Other | None) -> MetricValue:
         assert metric.network is not None
         extractor = self.network(metric.network)
         assert isinstance(extractor, Extractor)
-        generated = gaussian(features.moments())
-        other = self._known_reference(metric, reference, steps)
-        n, width = generated.n or 0, len(generated.mean)
-        few = (
-            f"n = {n} is not above the {width} features: biased upwards, compare only at equal n"
-            if n <= width
-            else None
-        )
+        against = other.against if other else None
+        identity = partial(set_identity, metric, extractor, self.setup, generated.n, against)
+        try:
+            found = metric.estimate(generated, self._references[metric.network, against] if against else None)
+        except CannotMeasure as reason:
+            return _without(metric, str(reason), generated.n, identity())
         return MetricValue(
-            value=metric.distance(generated, other.gaussian),
-            n=n,
-            identity=set_identity(metric, extractor, self.setup, n, other.digest, other.from_file),
+            value=found.value,
+            interval=found.interval,
+            n=generated.n,
+            identity=identity(found.protocol),
             higher_is_better=metric.higher_is_better,
-            note=_notes(extractor, few),
+            note=_notes(extractor, found.note, self._cache.note),
         )
 
-    def _known_reference(self, metric: SetMetric, reference: Reference, steps: _Steps) -> _Known:
-        """The statistics of the reference side, read or computed once."""
-        assert metric.network is not None
-        key = (metric.network, _reference_key(reference))
-        if key not in self._references:
-            if isinstance(reference, Path):
-                statistics = load_statistics(reference)
-                self._references[key] = _Known(statistics.gaussian, statistics.digest, True)
-            else:
-                assert isinstance(reference, Sequence)
-                self._references[key] = self._measure_reference(metric, reference, key[1], steps)
-        return self._references[key]
+    def _other(self, metric: Metric, samples: Sequence[Sample], reference: Reference) -> _Other | None:
+        """What a metric compares the set of samples with, if with anything."""
+        if not isinstance(metric, SetMetric):
+            return None
+        if "target" in metric.needs:
+            # Targets are as large as the pictures, so both go through the same.
+            targets = [sample.target for sample in samples if sample.target is not None]
+            return _Other(targets, Against(self.setup.generated_transform, _digest(targets)))
+        if isinstance(reference, Path) and "reference" in metric.needs:
+            return _Other(reference, Against("statistics", self._statistics(reference).digest))
+        if isinstance(reference, Sequence) and "reference" in metric.needs:
+            return _Other(reference, Against(self.setup.reference_transform, _digest(reference)))
+        return None
 
-    def _measure_reference(self, metric: SetMetric, samples: Sequence[Sample], digest: str, steps: _Steps) -> _Known:
-        assert metric.network is not None
-        accumulator = Accumulator()
-        for batch in self._pass([metric], self.setup.reference_transform).batches(samples):
-            accumulator.add(batch.features[metric.network])
+    def _statistics(self, path: Path) -> Statistics:
+        if path not in self._files:
+            self._files[path] = load_statistics(path)
+        return self._files[path]
+
+    def _lacking(self, metrics: Sequence[Metric], others: Mapping[str, _Other | None]) -> list[_Lack]:
+        """The sets to compare with whose features are not there yet, each with the networks that have to see it."""
+        found: dict[Against, _Lack] = {}
+        for metric in metrics:
+            other = others[metric.name]
+            if other and metric.network and (metric.network, other.against) not in self._references:
+                found.setdefault(other.against, _Lack(other, {})).metrics[metric.network] = metric
+        return list(found.values())
+
+    def _learn(self, lack: _Lack, steps: _Steps) -> None:
+        """Take the features of a set to compare with: one pass for all networks, or the statistics file for each."""
+        pictures, against = lack.other
+        if isinstance(pictures, Path):
+            known = FeatureSet(self._statistics(pictures).gaussian)
+            self._references |= {(name, against): known for name in lack.metrics}
+            return
+        files = {name: FeatureFile(Path(self._folder.name), self.network(name)) for name in lack.metrics}
+        for batch in self._pass(list(lack.metrics.values()), against.transform, pairs=False).batches(pictures):
+            for name, file in files.items():
+                file.add(batch.features[name])
             steps(len(batch.samples))
-        return _Known(gaussian(accumulator.moments()), digest, False)
-
-    def _unmeasured(self, metrics: Sequence[Metric], reference: Reference) -> int:
-        """Reference pictures that the pass for these metrics has still to go through."""
-        if not isinstance(reference, Sequence):
-            return 0
-        networks = {metric.network for metric in metrics if isinstance(metric, SetMetric) and metric.network}
-        return len(reference) * sum((name, _reference_key(reference)) not in self._references for name in networks)
+        self._references |= {(name, against): file.close() for name, file in files.items()}
 
 
-def _reference_key(reference: Reference) -> str:
-    """Of pictures, the digest of theirs in any order; of a file, its path."""
-    if isinstance(reference, Sequence):
-        return hashlib.sha256("".join(sorted(sample.digest for sample in reference)).encode()).hexdigest()[:8]
-    return str(reference)
+def _digest(samples: Sequence[Sample]) -> str:
+    """8 hex digits of pictures in any order."""
+    return hashlib.sha256("".join(sorted(sample.digest for sample in samples)).encode()).hexdigest()[:8]
 
 
 def _lacks_reference(reference: Reference) -> str | None:
@@ -293,6 +326,13 @@ def _lacks_reference(reference: Reference) -> str | None:
     if reference is None:
         return "needs reference pictures or a statistics file"
     return None if len(reference) > 1 else f"needs at least 2 reference pictures, not {len(reference)}"
+
+
+def _lacks_pictures(metric: Metric, reference: Reference) -> str | None:
+    if not (isinstance(reference, Path) and isinstance(metric, SetMetric) and "reference" in metric.needs):
+        return None
+    only = f"needs reference pictures: a statistics file ('{reference}') holds only their mean and covariance"
+    return None if metric.from_moments else only
 
 
 def _too_few(metric: Metric, n: int) -> str | None:

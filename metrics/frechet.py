@@ -13,16 +13,22 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import BenchError
-from .metric import SetMetric
+from .metric import Estimate, SetMetric
+
+if TYPE_CHECKING:
+    from .features import FeatureSet
 
 Floats = NDArray[np.float64]
+
+_SINGULAR = 1e-10
+"""A smaller pivot, relative to the largest, means that rounding may have made it up."""
 
 
 class Moments(NamedTuple):
@@ -77,19 +83,43 @@ def frechet_distance(a: Gaussian, b: Gaussian) -> float:
     """Return the squared Fréchet distance, at least 0; BenchError where the widths differ or a value is not finite.
 
     tr (Σa Σb)^½ is the sum of the roots of the eigenvalues of S^½ Σb S^½, which is symmetric: no matrix root, no
-    imaginary part. S^½ is written in the eigenvectors of Σa that carry any variance, so that with n below d the zeros
-    stay out of the sum, where rounding would add up to about 1e-8 each.
+    imaginary part. Any S with S Sᵀ = Σa will do in place of S^½; see ``covariance_root``.
     """
     _same_width(a.mean, b.mean)
     if not all(np.isfinite(part).all() for part in (*a[:2], *b[:2])):
         raise BenchError("feature statistics hold NaN or infinite values")
     few, many = (a, b) if _count(a) <= _count(b) else (b, a)
-    root = _root(few.covariance)
-    crossed = np.linalg.eigvalsh(root.T @ many.covariance @ root)
+    return frechet_from_root(many, few, covariance_root(few))
+
+
+def frechet_from_root(side: Gaussian, other: Gaussian, root: Floats) -> float:
+    """Return the same distance where S (``root``) of ``other`` is at hand."""
+    crossed = np.linalg.eigvalsh(root.T @ side.covariance @ root)
     trace = float(np.sqrt(np.clip(crossed, 0, None)).sum())
-    shift = a.mean - b.mean
-    distance = float(shift @ shift + np.trace(a.covariance) + np.trace(b.covariance) - 2 * trace)
+    shift = side.mean - other.mean
+    distance = float(shift @ shift + np.trace(side.covariance) + np.trace(other.covariance) - 2 * trace)
     return max(distance, 0.0)
+
+
+def covariance_root(side: Gaussian) -> Floats:
+    """Return S (d, r) with S Sᵀ = the covariance of ``side``.
+
+    Cholesky's factor where the covariance is of full rank, in a fifth of the time of its eigenvectors. Else the
+    eigenvectors that carry any variance (r of them), so that the zeros stay out of later sums of roots, where rounding
+    would add up to about 1e-8 each.
+    """
+    if side.n is None or side.n > len(side.mean):
+        try:
+            factor = np.linalg.cholesky(side.covariance)
+        except np.linalg.LinAlgError:
+            pass
+        else:
+            pivots = np.diag(factor) ** 2
+            if pivots.min() > _SINGULAR * pivots.max():
+                return np.asarray(factor)
+    values, vectors = np.linalg.eigh(side.covariance)
+    carried = values > len(values) * np.finfo(np.float64).eps * max(values[-1], 0.0)
+    return np.asarray(vectors[:, carried] * np.sqrt(values[carried]))
 
 
 class Accumulator:
@@ -103,7 +133,9 @@ class Accumulator:
         self._total: Moments | None = None
 
     def add(self, features: NDArray[Any]) -> None:
-        """Take in features (n, d)."""
+        """Take in features (n, d); BenchError where they are not as wide as those before."""
+        if self._rows:
+            _same_width(self._rows[-1][0], features[0])
         self._rows.append(features)
         if sum(map(len, self._rows)) >= self._BLOCK:
             self._fold()
@@ -168,13 +200,6 @@ def _as_gaussian(arrays: dict[str, NDArray[Any]], path: Path) -> Gaussian:
     raise BenchError(f"statistics '{path}' must hold mu and sigma, or n, mean and scatter; it holds {sorted(arrays)}")
 
 
-def _root(covariance: Floats) -> Floats:
-    """Return R (d, r) with R Rᵀ = covariance, r its numerical rank."""
-    values, vectors = np.linalg.eigh(covariance)
-    carried = values > len(values) * np.finfo(np.float64).eps * max(values[-1], 0.0)
-    return np.asarray(vectors[:, carried] * np.sqrt(values[carried]))
-
-
 def _count(side: Gaussian) -> float:
     return float("inf") if side.n is None else side.n
 
@@ -184,10 +209,42 @@ def _same_width(a: Floats, b: Floats) -> None:
         raise BenchError(f"features of unlike width: {len(a)} and {len(b)}; both sides need the same extractor")
 
 
+def frechet(generated: FeatureSet, reference: FeatureSet | None) -> Estimate:
+    """The Fréchet distance of both sides with its jackknife interval; a statistics file counts as fixed."""
+    from .frechet_interval import half_width
+
+    assert reference is not None
+    _same_width(generated.gaussian.mean, reference.gaussian.mean)
+    few, many = sorted((generated, reference), key=lambda side: _count(side.gaussian))
+    value = frechet_from_root(many.gaussian, few.gaussian, few.root)
+    half = half_width(generated, reference)
+    return Estimate(value, None if half is None else (max(value - half, 0.0), value + half), _few(generated))
+
+
+def _few(side: FeatureSet) -> str | None:
+    if side.n <= side.width:
+        return f"n = {side.n} is not above the {side.width} features: biased upwards, compare only at equal n"
+    if side.n < 5 * side.width:
+        return f"n = {side.n} is below 5 times the {side.width} features: its interval is wider than need be"
+    return None
+
+
 FID = SetMetric(
     "fid",
     higher_is_better=False,
     digits=2,
     network="inception",
-    distance=frechet_distance,
+    estimate=frechet,
+    from_moments=True,
 )
+
+RFID = SetMetric(
+    "rfid",
+    higher_is_better=False,
+    digits=2,
+    needs=("target",),
+    network="inception",
+    estimate=frechet,
+)
+"""FID of reconstructions against their sources (Rombach et al., "High-Resolution Image Synthesis with Latent Diffusion
+Models", CVPR 2022, Table 8): the two sides are paired, so an independent interval is wider than need be."""

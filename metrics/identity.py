@@ -7,17 +7,29 @@ preprocessing of the network, the number format, n, the reference, the version o
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from .extractors.base import Extractor, Network
 from .metric import Metric
 from .setup import Setup
 
 
-def set_identity(metric: Metric, extractor: Extractor, setup: Setup, n: int, reference: str, from_file: bool) -> str:
-    """Of a metric of two sets; ``reference`` is a digest of 8 hex digits, of pictures or of a statistics file."""
-    other = "statistics" if from_file else setup.reference_transform
-    transforms = f"gen={setup.generated_transform},ref={other}"
-    own = (extractor.label, transforms, extractor.preprocess, extractor.dtype)
-    return _join(metric, *own, f"n{n}", f"ref-{reference}")
+class Against(NamedTuple):
+    """What a set was compared with, as identities say it."""
+
+    transform: str
+    """``ref=short512-crop512``; ``ref=statistics`` for a file of them."""
+    digest: str
+    """8 hex digits, of the pictures in any order or of the statistics."""
+
+
+def set_identity(
+    metric: Metric, extractor: Extractor, setup: Setup, n: int, against: Against | None, protocol: str | None = None
+) -> str:
+    """Of a metric of a set of pictures, and of what it is compared with; ``protocol`` in place of the metric's own."""
+    transforms = f"gen={setup.generated_transform}" + (f",ref={against.transform}" if against else "")
+    own = (extractor.label, protocol or metric.protocol, transforms, extractor.preprocess, extractor.dtype)
+    return _join(metric, *own, f"n{n}", f"ref-{against.digest}" if against else "")
 
 
 def prompt_identity(metric: Metric, extractor: Extractor, setup: Setup, n: int) -> str:

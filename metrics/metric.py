@@ -4,16 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from ..core.errors import BenchError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from .frechet import Gaussian
+    from .features import FeatureSet
 
 Need = Literal["prompts", "reference", "target"]
 """The prompt of each picture; a set of reference pictures or its statistics; the picture each is compared with."""
+
+
+class CannotMeasure(BenchError):  # noqa: N818
+    """A metric is not defined for what is there; the text becomes the reason beside its missing value."""
+
+
+class Estimate(NamedTuple):
+    """What a set metric finds."""
+
+    value: float
+    interval: tuple[float, float] | None = None
+    """95 % for sampling at this n; it says nothing of bias."""
+    note: str | None = None
+    """What every table must say beside it."""
+    protocol: str | None = None
+    """In place of the protocol of the metric, where it depends on the pictures (subsets made smaller for few)."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +80,17 @@ class ImageMetric(Metric):
 
 @dataclass(frozen=True)
 class SetMetric(Metric):
-    """One number of two sets of features, by their Gaussians."""
+    """One number of a set of pictures by their features, mostly against those of a reference set.
+
+    ``needs`` says what the set is compared with: the ``"reference"`` of the suite (or its statistics file), the
+    ``"target"`` of each picture taken together, or nothing (``()``). Over other features it is the same declaration
+    with another network: ``SetMetric("fd_dinov2", …, network="dinov2", estimate=frechet, from_moments=True)``.
+    """
 
     _: KW_ONLY
-    distance: Callable[[Gaussian, Gaussian], float]
+    estimate: Callable[[FeatureSet, FeatureSet | None], Estimate]
+    """Of the features of the generated pictures and of the other side, None where ``needs`` is empty. Pure; raises
+    CannotMeasure where it is not defined for what is there, for example for too few pictures."""
+    from_moments: bool = False
+    """Whether a statistics file (mean and covariance) can stand in for reference pictures."""
     needs: tuple[Need, ...] = ("reference",)

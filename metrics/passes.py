@@ -1,4 +1,4 @@
-"""One pass over pictures: each is decoded once, in another thread, and each extractor sees it once, if at all."""
+"""One pass over pictures: each is decoded once, in other threads, and each extractor sees it once, if at all."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 
 from ..core.errors import BenchError
 from .cache import FeatureCache, Vector
-from .extractors.base import Extractor
+from .extractors.base import Extractor, cores
 from .sample import Sample
 from .transforms import Picture, parse_transform
 
 T = TypeVar("T")
 U = TypeVar("U")
 
-_AHEAD = 2
-"""Batches decoded beyond the one in the network: one hides decoding, the other a slow picture."""
+_CPU_BATCH, _DEVICE_BATCH = 8, 64
+"""Pictures: more are slower on a CPU, whose caches they leave, and keep an accelerator busy."""
 
 
 @dataclass
@@ -52,7 +52,8 @@ class Pass:
     transform: str
     """What pictures go through before the extractors; pairs are compared as they are."""
     cache: FeatureCache
-    batch_size: int
+    batch_size: int | None = None
+    """None is 8 on a CPU and 64 elsewhere."""
     pairs: bool = False
 
     def batches(self, samples: Sequence[Sample]) -> Iterator[Batch]:
@@ -60,21 +61,28 @@ class Pass:
 
         Raises BenchError where a picture is broken, or a target is of another size.
         """
-        starts = range(0, len(samples), self.batch_size)
-        work = (self._look_up(samples[start : start + self.batch_size]) for start in starts)
-        for item in ahead(work, self._decode, _AHEAD):
+        size = self.batch_size or (_CPU_BATCH if self._on_cpu else _DEVICE_BATCH)
+        work = (self._look_up(samples[start : start + size]) for start in range(0, len(samples), size))
+        # Networks take all cores of a CPU, so two threads that decode hide what is left; an accelerator needs all.
+        for item in ahead(work, self._decode, threads=2 if self._on_cpu else cores()):
             self._extract(item)
             yield item.batch
 
     def key(self, extractor: Extractor) -> str:
         """What features of this pass are cached under beside the picture."""
-        return f"{extractor.identity}:{self.transform}"
+        return f"{extractor.cache_key}:{self.transform}"
+
+    @property
+    def _on_cpu(self) -> bool:
+        return all(extractor.kind == "cpu" for extractor in self.extractors.values())
 
     def _look_up(self, samples: Sequence[Sample]) -> _Work:
         vectors = {}
         for name, extractor in self.extractors.items():
             known = self.cache.get(self.key(extractor), [sample.digest for sample in samples])
             vectors[name] = {i: known[s.digest] for i, s in enumerate(samples) if s.digest in known}
+            if len(vectors[name]) < len(samples):
+                extractor.load()
         return _Work(Batch(samples), vectors)
 
     def _decode(self, work: _Work) -> _Work:
@@ -103,14 +111,14 @@ class Pass:
             work.batch.features[name] = np.stack([vectors[i] for i in range(len(samples))])
 
 
-def ahead(items: Iterable[T], work: Callable[[T], U], depth: int) -> Iterator[U]:
-    """Yield ``work(item)`` in order, done in one other thread and at most ``depth`` items beyond the one yielded."""
-    pool = ThreadPoolExecutor(1)
+def ahead(items: Iterable[T], work: Callable[[T], U], threads: int) -> Iterator[U]:
+    """Yield ``work(item)`` in order, done in other threads; one more item than threads waits, so memory is bounded."""
+    pool = ThreadPoolExecutor(threads)
     pending: deque[Future[U]] = deque()
     try:
         for item in items:
             pending.append(pool.submit(work, item))
-            if len(pending) > depth:
+            if len(pending) > threads:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()

@@ -18,13 +18,16 @@ class Setup:
     """The open_clip tag of its weights."""
     lpips_net: str = "squeeze"
     """``alex``, ``vgg`` or ``squeeze``."""
+    inception_resize: str = "tf-bilinear"
+    """How pictures get to Inception's size: ``tf-bilinear``, ``clean-fid``, ``pytorch-fid``, ``torchmetrics``."""
     generated_transform: str = "as-is"
     """What generated pictures go through before each extractor; see ``transforms``."""
     reference_transform: str = "as-is"
     device: str = "cpu"
     dtype: str = "fp32"
     """Of the networks: ``fp32``, or ``bf16`` and ``fp16`` by autocast."""
-    batch_size: int = 8
+    batch_size: int | None = None
+    """Of the networks; None is 8 on a CPU, where more is slower, and 64 elsewhere."""
     weights: WeightsFinder = field(default_factory=WeightsFinder)
     cache: Path | None = None
     """The folder of the feature cache; None keeps none."""

@@ -1,13 +1,20 @@
-"""Statistics of uncertainty: pure functions on numbers, each with the reason why it is the right one."""
+"""Statistics of uncertainty: pure functions on numbers, each with the reason why it is the right one.
+
+All intervals here cover *sampling*: what another set of as many pictures, made in the same way, would have given. None
+covers bias (a Fréchet distance at small n is too high, and so is its whole interval) or a change of protocol.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
+
+Interval = tuple[float, float]
 
 
-def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float] | None:
+def mean_interval(values: Sequence[float] | NDArray[np.float64], level: float = 0.95) -> Interval | None:
     """Return the interval of the mean of per-picture scores, mean ± t·s/√n; None for fewer than two values.
 
     The pictures are taken as independent draws from the prompts (or photos) that might have been asked, so it covers
@@ -15,11 +22,57 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, 
     not cover bias, nor a change of protocol. s is the sample deviation (n - 1) and t Student's quantile with n - 1
     degrees of freedom, since at n = 12 the normal 1.96 would be 11 % too narrow (Student, Biometrika 6, 1908).
     """
-    from scipy.special import stdtrit  # scipy.stats.t, without the second that scipy.stats takes to import
-
     n = len(values)
     if n < 2:
         return None
     mean = float(np.mean(values))
-    half = float(stdtrit(n - 1, (1 + level) / 2) * np.std(values, ddof=1) / np.sqrt(n))
+    half = _student(n - 1, level) * float(np.std(values, ddof=1)) / n**0.5
     return mean - half, mean + half
+
+
+def proportion_interval(share: float, n: int, level: float = 0.95) -> Interval:
+    """Return Wilson's interval of a share in [0, 1] of ``n`` pictures that have some property.
+
+    The mean ± t·s/√n of zeros and ones collapses to a point where all pictures agree, which is where precision and
+    recall often are; Wilson's interval inverts the test instead of plugging in the estimate, stays inside [0, 1] and
+    keeps a width of about 4/n at both ends (Wilson, JASA 22, 1927).
+    """
+    from scipy.special import ndtri
+
+    z = float(ndtri((1 + level) / 2))
+    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * (share * (1 - share) / n + z**2 / (4 * n**2)) ** 0.5
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def jackknife_half_width(*left_out: Sequence[float] | NDArray[np.float64], level: float = 0.95) -> float:
+    """Return half the interval of a number made from one or more independent samples, by the delete-group jackknife.
+
+    ``left_out`` holds, for each sample, what the number becomes when each of its G random groups is left out in turn
+    (up to one constant for all groups of a sample, which cancels). The variance of a sample's part is
+
+        (G - 1)/G · Σ (left_out_g - mean)²
+
+    and the parts of independent samples add. The half width is Student's t with G - 1 degrees of freedom (of the
+    smallest G) times the root of the sum.
+
+    Why this and not the bootstrap: a bootstrap sample of n pictures repeats some and lacks a third, so its covariance
+    has fewer effective degrees of freedom, and a Fréchet distance, whose bias grows as they shrink, comes out too high
+    by about its whole bias *again*: the percentile interval then excludes the estimate itself. Leaving out a
+    twentieth changes the bias by the same twentieth for every group, and what all groups share drops out of the sum.
+
+    Why it is conservative where there are few pictures per feature: the left-out values vary as estimates from
+    (G - 1)/G·n pictures do, and a Fréchet distance at n/d < 5 varies more at fewer pictures than √n would have it
+    (Efron & Stein, "The Jackknife Estimate of Variance", Annals of Statistics 9, 1981: the jackknife's expected
+    variance is never below that of the estimate at the smaller n). The mean of ``left_out`` corrects no bias here
+    and is not used for that.
+    """
+    groups = min(map(len, left_out))
+    variance = sum(float(np.var(sample)) * (len(sample) - 1) for sample in left_out)
+    return _student(groups - 1, level) * float(np.sqrt(variance))
+
+
+def _student(freedom: int, level: float) -> float:
+    from scipy.special import stdtrit  # scipy.stats.t, without the second that scipy.stats takes to import
+
+    return float(stdtrit(freedom, (1 + level) / 2))

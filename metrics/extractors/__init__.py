@@ -14,7 +14,19 @@ NETWORKS: Registry[type[Network]] = Registry(
         ),
         "clip": Entry(".metrics.extractors.clip:Clip", "the suite's CLIP model, of open_clip"),
         "clip-vit-b-32": Entry(".metrics.extractors.clip:ClipViTB32", "CLIP ViT-B/32 of OpenAI"),
+        "clip-vit-l-14-336": Entry(
+            ".metrics.extractors.clip:ClipViTL14At336", "CLIP ViT-L/14 of OpenAI at 336 pixels, as CMMD has it"
+        ),
+        "clip-aesthetic": Entry(
+            ".metrics.extractors.aesthetic:ClipAesthetic", "LAION's aesthetic predictor over CLIP ViT-L/14"
+        ),
+        "hps-v2": Entry(".metrics.extractors.clip:HpsV2", "HPS v2.0, CLIP ViT-H/14 tuned on human preferences"),
+        "hps-v2.1": Entry(".metrics.extractors.clip:HpsV21", "HPS v2.1, CLIP ViT-H/14 tuned on human preferences"),
+        "dinov2": Entry(".metrics.extractors.dinov2:DinoV2", "class token of DINOv2 ViT-L/14"),
         "lpips": Entry(".metrics.extractors.lpips:Lpips", "LPIPS over AlexNet, VGG-16 or SqueezeNet"),
+        "lpips-alex": Entry(".metrics.extractors.lpips:LpipsAlex", "LPIPS over AlexNet"),
+        "lpips-vgg": Entry(".metrics.extractors.lpips:LpipsVgg", "LPIPS over VGG-16"),
+        "lpips-squeeze": Entry(".metrics.extractors.lpips:LpipsSqueeze", "LPIPS over SqueezeNet 1.1"),
     },
     group="t2ibench.extractors",
 )

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...core.errors import BenchError
+from ...core.files import sha256_file, write_atomic
 from ...core.weights import KnownWeights, load_tensors, tensors_digest
 from ..setup import Setup
 from ..transforms import Picture
@@ -33,6 +36,7 @@ class Network(ABC):
         if setup.dtype not in DTYPES:
             raise BenchError(f"metrics run in {', '.join(DTYPES)}, not '{setup.dtype}'")
         self.device = setup.device
+        self.kind = setup.device.partition(":")[0]
         self.dtype = setup.dtype
 
     @classmethod
@@ -42,12 +46,12 @@ class Network(ABC):
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """No gradients, and autocast where the precision is a low one."""
+        """No gradients, autocast where the precision is a low one, and no TF32, which is off by 1e-3."""
         import torch
 
         kinds = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-        kind = torch.device(self.device).type
-        with torch.inference_mode(), torch.autocast(kind, kinds[self.dtype], enabled=self.dtype != "fp32"):
+        low = torch.autocast(self.kind, kinds[self.dtype], enabled=self.dtype != "fp32")
+        with torch.inference_mode(), low, torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             yield
 
 
@@ -61,6 +65,14 @@ class Extractor(Network):
     def identity(self) -> str:
         """What its features depend on beside the picture."""
         return f"{self.label}:{self.preprocess}:{self.dtype}"
+
+    @property
+    def cache_key(self) -> str:
+        """What its features are cached under beside the picture: kinds of device differ in rounding."""
+        return f"{self.identity}:{self.kind}"
+
+    def load(self) -> None:
+        """Load what ``prepare`` needs, which runs in several threads; a pass calls this in one of them before."""
 
     def prepare(self, picture: Picture) -> Any:
         """The part of the work for one picture that can be done beside the network, in another thread."""
@@ -84,8 +96,27 @@ class TextExtractor(Extractor):
 
 
 def file_digest(setup: Setup, known: KnownWeights) -> str:
-    """The first 8 hex digits of the digest of the tensors in the weights file that ``setup`` finds."""
-    return tensors_digest(load_tensors(setup.weights.find(known).path))[:8]
+    """The first 8 hex digits of the digest of the tensors in the weights file that ``setup`` finds.
+
+    Kept in the cache folder by the digest of the file, so that a run which needs no network need not read tensors.
+    """
+    path = setup.weights.find(known).path
+    kept = setup.cache / "digests" / sha256_file(path) if setup.cache else None
+    with suppress(OSError):
+        if kept and re.fullmatch("[0-9a-f]{64}", found := kept.read_text()):
+            return found[:8]
+    digest = tensors_digest(load_tensors(path))
+    with suppress(OSError):
+        if kept:
+            write_atomic(kept, digest)
+    return digest[:8]
+
+
+def cores() -> int:
+    """Threads for one computation: the cores this process may use, fewer where ``OMP_NUM_THREADS`` asks for that."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return min(allowed, int(asked)) if asked.isdigit() and int(asked) else allowed
 
 
 def by_size(pictures: Sequence[Picture]) -> list[list[int]]:

@@ -24,6 +24,8 @@ SAFETENSORS, PICKLE = "open_clip_model.safetensors", "open_clip_pytorch_model.bi
 HUB = {
     ("ViT-g-14", "laion2b_s34b_b88k"): "laion/CLIP-ViT-g-14-laion2B-s34B-b88K",
     ("ViT-B-32", "openai"): "timm/vit_base_patch32_clip_224.openai",
+    ("ViT-L-14", "openai"): "timm/vit_large_patch14_clip_224.openai",
+    ("ViT-L-14-336", "openai"): "timm/vit_large_patch14_clip_336.openai",
 }
 """What open_clip's own table says of the usual models, so that looking for their weights need not import it."""
 
@@ -64,6 +66,9 @@ class Clip(TextExtractor):
     def weights(cls, setup: Setup) -> KnownWeights:
         return _known("clip", *cls.choice(setup))
 
+    def load(self) -> None:
+        _ = self._loaded
+
     def prepare(self, picture: Picture) -> Tensor:
         from PIL import Image
 
@@ -92,12 +97,18 @@ class Clip(TextExtractor):
         long = sum(len(encode(prompt)) + 2 > limit for prompt in prompts)  # 2: the start and end tokens
         return f"{long} of {len(prompts)} prompts are longer than {limit} tokens and were cut" if long else None
 
+    def _config(self) -> dict[str, Any]:
+        """What open_clip knows of the weights: mean, std, interpolation, how to resize, activation."""
+        import open_clip
+
+        return dict(open_clip.get_pretrained_cfg(self._model_name, self._tag) or {})
+
     @cached_property
     def _loaded(self) -> _Loaded:
         import open_clip
         from open_clip.transform import PreprocessCfg, image_transform_v2
 
-        config = open_clip.get_pretrained_cfg(self._model_name, self._tag) or {}
+        config = self._config()
         wanted = {name: config[name] for name in ("mean", "std", "interpolation", "resize_mode") if name in config}
         with reading(self._path):
             model = open_clip.create_model(
@@ -122,6 +133,74 @@ class ClipViTB32(Clip):
     @classmethod
     def weights(cls, setup: Setup) -> KnownWeights:
         return _known("clip-vit-b-32", *cls.choice(setup))
+
+
+class ClipViTL14(Clip):
+    """ViT-L/14 of OpenAI, whose pictures LAION's aesthetic predictor rates."""
+
+    @classmethod
+    def choice(cls, setup: Setup) -> tuple[str, str]:
+        return "ViT-L-14", "openai"
+
+    @classmethod
+    def weights(cls, setup: Setup) -> KnownWeights:
+        return _known("clip-vit-l-14", *cls.choice(setup))
+
+
+class ClipViTL14At336(Clip):
+    """ViT-L/14 of OpenAI at 336 pixels, CMMD's; the centre square is cut out first, as its authors do."""
+
+    preprocess = "centre-square-open_clip-preprocess"
+
+    @classmethod
+    def choice(cls, setup: Setup) -> tuple[str, str]:
+        return "ViT-L-14-336", "openai"
+
+    @classmethod
+    def weights(cls, setup: Setup) -> KnownWeights:
+        return _known("clip-vit-l-14-336", *cls.choice(setup))
+
+    def prepare(self, picture: Picture) -> Tensor:
+        return super().prepare(_centre_square(picture))
+
+
+def _hps(name: str, file: str) -> KnownWeights:
+    return KnownWeights(name, file, hub=("xswu/HPSv2", file))
+
+
+class HpsV2(Clip):
+    """ViT-H/14 fine-tuned on human preferences, version 2.0; a picture is fitted into the square and padded black."""
+
+    preprocess = "open_clip-preprocess-longest"
+    file = _hps("hps-v2", "HPS_v2_compressed.pt")
+
+    @classmethod
+    def choice(cls, setup: Setup) -> tuple[str, str]:
+        return "ViT-H-14", "hps-v2.0"
+
+    @classmethod
+    def weights(cls, setup: Setup) -> KnownWeights:
+        return cls.file
+
+    def _config(self) -> dict[str, Any]:
+        return {"resize_mode": "longest"}
+
+
+class HpsV21(HpsV2):
+    """The same, version 2.1, trained on more and better data; its scores are not version 2.0's."""
+
+    file = _hps("hps-v2.1", "HPS_v2.1_compressed.pt")
+
+    @classmethod
+    def choice(cls, setup: Setup) -> tuple[str, str]:
+        return "ViT-H-14", "hps-v2.1"
+
+
+def _centre_square(picture: Picture) -> Picture:
+    height, width = picture.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return picture[top : top + side, left : left + side]
 
 
 def _known(name: str, model: str, tag: str) -> KnownWeights:

@@ -1,22 +1,21 @@
-"""The Inception network of FID: torch-fidelity's port of the 2015 TensorFlow graph, its pool3 features."""
+"""The Inception network of FID: the 2015 TensorFlow graph in PyTorch's weights, its pool3 features."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
-from io import BytesIO
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.weights import KnownWeights, load_tensors, reading
+from ...core.errors import BenchError
+from ...core.weights import KnownWeights, load_tensors
+from ..resizers import find_resizer
 from ..setup import Setup
 from ..transforms import Picture
-from .base import Extractor, as_tensor, by_size, file_digest
-
-if TYPE_CHECKING:
-    from torch import nn
+from .base import Extractor, cores, file_digest
+from .inception_net import SIDE, Forward, fold
 
 WEIGHTS = KnownWeights(
     "inception",
@@ -33,12 +32,15 @@ WEIGHTS = KnownWeights(
 
 
 class Inception(Extractor):
-    """2048 pool3 features after TensorFlow 1's bilinear resize to 299×299 (Heusel et al. 2017)."""
+    """2048 pool3 features after a resize to 299×299 that ``Setup.inception_resize`` names (Heusel et al. 2017).
 
-    preprocess = "tf-bilinear"
+    In fp32 on a CPU ONNX Runtime runs the network, elsewhere PyTorch.
+    """
 
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)
+        self.preprocess = setup.inception_resize
+        self._resize = find_resizer(setup.inception_resize)
         found = setup.weights.find(WEIGHTS)
         self._path = found.path
         if found.official:
@@ -51,24 +53,40 @@ class Inception(Extractor):
     def weights(cls, setup: Setup) -> KnownWeights:
         return WEIGHTS
 
-    def features(self, prepared: Sequence[Picture]) -> NDArray[np.float32]:
-        result = np.empty((len(prepared), 2048), np.float32)
+    def prepare(self, picture: Picture) -> NDArray[np.float32]:
+        return self._resize(picture, SIDE)
+
+    def features(self, prepared: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         with self.running():
-            for group in by_size(prepared):
-                (features,) = self._network(as_tensor([prepared[index] for index in group], self.device))
-                result[group] = features.float().cpu().numpy()
-        return result
+            return self._forward(np.stack(list(prepared)))
+
+    def logits(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the class logits (n, 1008) of pool3 features (n, 2048), without the bias of the last layer."""
+        return np.asarray(features @ self._last_layer.T)
 
     @cached_property
-    def _network(self) -> nn.Module:
-        import torch
-        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+    def _last_layer(self) -> NDArray[np.float32]:
+        with self._fitting():
+            return np.asarray(load_tensors(self._path)["fc.weight"].float().numpy())
 
-        # The constructor unpickles whatever file it is given; so it gets our own copy of the tensors, read safely.
-        copy = BytesIO()
-        torch.save(load_tensors(self._path), copy)
-        copy.seek(0)
-        with reading(self._path):
-            network: nn.Module = FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=copy)
-        # Half as fast again on a CPU as the default layout.
-        return network.to(self.device).to(memory_format=torch.channels_last)
+    @cached_property
+    def _forward(self) -> Forward:
+        with self._fitting():
+            folded = fold(load_tensors(self._path))
+        if self.kind == "cpu" and self.dtype == "fp32":
+            from .inception_onnx import onnx_forward
+
+            return onnx_forward(folded, cores())
+        from .inception_torch import torch_forward
+
+        return torch_forward(folded, self.device, self.dtype)
+
+    @contextmanager
+    def _fitting(self) -> Iterator[None]:
+        problem = f"weights file '{self._path}' does not fit the network"
+        try:
+            yield
+        except KeyError as error:
+            raise BenchError(f"{problem}: it holds no {error}") from error
+        except ValueError as error:
+            raise BenchError(f"{problem}: {error}") from error

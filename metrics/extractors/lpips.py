@@ -51,22 +51,27 @@ tensors LPIPS gives the values that torchmetrics' documentation prints (0.1024 a
 
 
 class Lpips(Network):
-    """LPIPS version 0.1 over the network that the suite chooses."""
+    """LPIPS version 0.1 over the network that the suite chooses; subclasses fix one by ``choice``."""
 
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)
-        known = self.weights(setup)
-        self._net, self._found = setup.lpips_net, setup.weights.find(known)
+        self._net, self._found = self.choice(setup), setup.weights.find(self.weights(setup))
         digest = tensors_digest(self._features)
         self.label = f"{self._net}-v0.1@{digest[:8]}"
         if not (self._found.official or digest == OFFICIAL_TENSORS.get(self._net)):
             self.note = f"LPIPS weights {self._found.path.name} are not the official ones"
 
     @classmethod
+    def choice(cls, setup: Setup) -> str:
+        """``alex``, ``vgg`` or ``squeeze``."""
+        return setup.lpips_net
+
+    @classmethod
     def weights(cls, setup: Setup) -> KnownWeights:
-        if setup.lpips_net not in BACKBONES:
-            raise BenchError(f"unknown LPIPS network '{setup.lpips_net}': expected {', '.join(BACKBONES)}")
-        return BACKBONES[setup.lpips_net]
+        net = cls.choice(setup)
+        if net not in BACKBONES:
+            raise BenchError(f"unknown LPIPS network '{net}': expected {', '.join(BACKBONES)}")
+        return BACKBONES[net]
 
     def distances(self, pictures: Sequence[Picture], targets: Sequence[Picture]) -> NDArray[np.float64]:
         """Return the distance of each pair; both of a pair are of one size, at least 32 pixels (else BenchError)."""
@@ -102,3 +107,27 @@ class Lpips(Network):
             # "slice2.3.squeeze.weight" is layer 3 of the features, whatever slice it is in.
             network.net.load_state_dict({name: self._features[name.partition(".")[2]] for name in wanted})
         return network.requires_grad_(False).to(self.device)
+
+
+class LpipsAlex(Lpips):
+    """Over AlexNet, which its authors recommend for comparing pictures."""
+
+    @classmethod
+    def choice(cls, setup: Setup) -> str:
+        return "alex"
+
+
+class LpipsVgg(Lpips):
+    """Over VGG-16, which its authors recommend as a loss."""
+
+    @classmethod
+    def choice(cls, setup: Setup) -> str:
+        return "vgg"
+
+
+class LpipsSqueeze(Lpips):
+    """Over SqueezeNet 1.1, which PIE-Bench takes."""
+
+    @classmethod
+    def choice(cls, setup: Setup) -> str:
+        return "squeeze"

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,15 @@ def smooth_picture(seed: int, height: int = 64, width: int = 64) -> np.ndarray:
     waves = [np.sin(x * a + y * b + c) for a, b, c in random.uniform(-2, 2, (3, 3))]
     noise = random.normal(0, 12, (height, width, 3))
     return np.clip(128 + 60 * np.stack(waves, -1) + noise, 0, 255).astype(np.uint8)
+
+
+def coloured_picture(random: np.random.Generator, height: int, width: int, slope: float) -> np.ndarray:
+    """Noise whose amplitude falls as 1/frequency^slope; that of photographs falls with a slope of about 1."""
+    frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None])
+    frequency[0, 0] = 1 / max(height, width)
+    spectrum = np.fft.rfft2(random.normal(size=(3, height, width))) / frequency**slope
+    levels = np.fft.irfft2(spectrum, (height, width))
+    return (128 + 50 * (levels / levels.std()).transpose(1, 2, 0)).clip(0, 255).astype(np.uint8)
 
 
 def as_sample(key: str, picture: np.ndarray, prompt: str | None = None, target: Sample | None = None) -> Sample:
@@ -45,8 +55,18 @@ def one_thread():
 
 
 @pytest.fixture(scope="session")
+def coloured() -> Callable[..., np.ndarray]:
+    return coloured_picture
+
+
+@pytest.fixture(scope="session")
 def inception_file(tmp_path_factory):
     """Random weights of the Inception network, in a file by another name than the official one."""
+    return write_random_inception(tmp_path_factory.mktemp("weights") / "random-inception.pth")
+
+
+def write_random_inception(path: Path) -> Path:
+    """Write random weights of the real architecture in the layout that torch-fidelity and pytorch-fid read."""
     import torch
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
@@ -63,6 +83,39 @@ def inception_file(tmp_path_factory):
         for parameter in network.parameters():
             if parameter.dim() > 1:
                 torch.nn.init.kaiming_normal_(parameter)
-    path = tmp_path_factory.mktemp("weights") / "random-inception.pth"
     torch.save(network.state_dict(), path)
     return path
+
+
+TINY_CLIP = "tiny-clip-of-the-metrics"
+
+
+@pytest.fixture(scope="session")
+def tiny_clip(tmp_path_factory):
+    """A tiny CLIP of open_clip's own classes under the name TINY_CLIP; returns the file of its random weights."""
+    import json
+
+    import open_clip
+    import torch
+    from safetensors.torch import save_file
+
+    folder = tmp_path_factory.mktemp("tiny-clip")
+    vision = {"image_size": 32, "layers": 1, "width": 64, "patch_size": 16}
+    text = {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1}
+    config = {"embed_dim": 16, "vision_cfg": vision, "text_cfg": text}
+    (folder / f"{TINY_CLIP}.json").write_text(json.dumps(config))
+    open_clip.add_model_config(folder / f"{TINY_CLIP}.json")
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        save_file(open_clip.create_model(TINY_CLIP).state_dict(), folder / "tiny.safetensors")
+    return folder / "tiny.safetensors"
+
+
+@pytest.fixture
+def tiny_choice(monkeypatch, tiny_clip):
+    """Puts TINY_CLIP in place of the model that a class of CLIP extractors fixes: ``tiny_choice(ClipViTL14)``."""
+
+    def put(kind: type, tag: str = "random") -> None:
+        monkeypatch.setattr(kind, "choice", classmethod(lambda cls, setup: (TINY_CLIP, tag)))
+
+    return put

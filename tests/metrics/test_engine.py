@@ -1,24 +1,32 @@
 """One pass for all metrics: values, identities, reasons, and nothing computed twice."""
 
 import json
+import re
 import socket
 import threading
+import tracemalloc
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 
 from t2ibench.core.errors import BenchError
 from t2ibench.core.weights import WeightsFinder
-from t2ibench.metrics import METRICS
 from t2ibench.metrics.engine import Engine, MissingReference, Setup
 from t2ibench.metrics.extractors import NETWORKS
 from t2ibench.metrics.extractors.base import Network, TextExtractor
 from t2ibench.metrics.extractors.inception import Inception
-from t2ibench.metrics.frechet import frechet_distance, gaussian, moments, save_statistics
+from t2ibench.metrics.features import feature_set
+from t2ibench.metrics.frechet import frechet, frechet_distance, gaussian, moments, save_statistics
+from t2ibench.metrics.inception_score import inception_score
+from t2ibench.metrics.kernel import kernel_distance
+from t2ibench.metrics.manifold import recall
 from t2ibench.metrics.pairwise import psnr, ssim
 from t2ibench.metrics.passes import ahead
 
+NAMES = ["fid", "clip_score", "clip_score_vit_b_32_x100", "psnr", "ssim", "lpips"]
+POOL3 = ["fid", "fid_infinity", "rfid", "kid", "inception_score", "precision", "recall", "density", "coverage"]
 OFFLINE = WeightsFinder(offline=True)
 
 
@@ -43,6 +51,9 @@ class Stub(TextExtractor):
 
     def cut(self, prompts):
         return None
+
+    def logits(self, features):
+        return features[:, :3] / 10
 
 
 class StubDistance(Network):
@@ -79,8 +90,8 @@ def reference(picture, sample):
 
 def test_all_metrics_in_one_pass(stubs, samples, reference):
     setup = Setup(batch_size=4, reference_transform="short40-crop40")
-    values = Engine(setup).measure(samples, METRICS.names(), reference)
-    assert list(values) == METRICS.names()
+    values = Engine(setup).measure(samples, NAMES, reference)
+    assert list(values) == NAMES
     assert all(value.reason is None and value.n == 10 for value in values.values())
     prompts = 2 * (4 + 4 + 2)  # of two CLIPs, by batches
     assert len(stubs) == 3 * 10 + len(reference) + prompts
@@ -88,14 +99,88 @@ def test_all_metrics_in_one_pass(stubs, samples, reference):
     assert values["psnr"].value == pytest.approx(np.mean([psnr(*pair) for pair in pairs]), rel=1e-12)
     assert values["ssim"].value == pytest.approx(np.mean([ssim(*pair) for pair in pairs]), rel=1e-12)
     assert values["clip_score_vit_b_32_x100"].value == pytest.approx(100 * values["clip_score"].value)
-    assert values["fid"].interval is None
+    assert values["fid"].interval is None  # below 20 pictures
     low, high = values["psnr"].interval
     assert low < values["psnr"].value < high
 
 
+def test_the_pool3_family_in_one_pass(stubs, samples, reference):
+    values = Engine(Setup(batch_size=4)).measure(samples, POOL3, reference)
+    assert {name: value.reason for name, value in values.items() if value.reason} == {}
+    assert len(stubs) == 10 + len(reference) + 10  # rFID's targets
+    side = Stub(Setup())
+    ours, theirs, targets = (
+        feature_set(side.features([sample.load() for sample in group]), side)
+        for group in (samples, reference, [sample.target for sample in samples])
+    )
+    assert values["fid"].value == pytest.approx(frechet(ours, theirs).value, rel=1e-9)
+    assert values["rfid"].value == pytest.approx(frechet(ours, targets).value, rel=1e-9)
+    assert values["kid"].value == pytest.approx(kernel_distance(ours, theirs).value, rel=1e-9)
+    assert values["inception_score"].value == pytest.approx(inception_score(ours).value, rel=1e-9)
+    assert values["recall"].value == recall(ours, theirs).value
+
+
+def test_identities_of_the_pool3_family(stubs, samples, reference):
+    setup = Setup(generated_transform="square40", reference_transform="short40-crop40")
+    found = {name: value.identity for name, value in Engine(setup).measure(samples, POOL3, reference).items()}
+    tail = "quarters:fp32:n10"
+    both = f"gen=square40,ref=short40-crop40:{tail}:ref-"
+    assert found["kid"].startswith(f"kid:stub@1:poly3-100x10-seed2020:{both}")
+    assert found["precision"].startswith(f"precision:stub@1:k3:{both}")
+    assert found["density"].startswith(f"density:stub@1:k5:{both}")
+    assert found["rfid"].startswith(f"rfid:stub@1:gen=square40,ref=square40:{tail}:ref-")
+    assert found["inception_score"] == f"inception_score:stub@1:splits10-seed2020:gen=square40:{tail}:v1"
+    references = {name: identity.split(":ref-")[1] for name, identity in found.items() if ":ref-" in identity}
+    assert len(set(references.values())) == 2 and references["rfid"] != references["fid"] == references["kid"]
+
+
+def test_what_few_pictures_leave_of_the_pool3_family(stubs, samples, reference):
+    values = Engine(Setup()).measure(samples[:4], POOL3, reference)
+    reasons = {name: value.reason for name, value in values.items() if value.reason}
+    assert "more pictures than the 4 features" in reasons["fid_infinity"]
+    assert "at least 10 pictures" in reasons["inception_score"]
+    assert all("more than 5 pictures" in reasons[name] for name in ("precision", "recall", "density", "coverage"))
+    assert values["kid"].note == "subsets of 4, since there are no 1,000 pictures on each side"
+    assert all(value.identity for value in values.values())
+
+
+def test_a_statistics_file_serves_frechet_distances_only(stubs, samples, reference, tmp_path):
+    features = Stub(Setup()).features([sample.load() for sample in reference])
+    save_statistics(tmp_path / "reference.npz", moments(features))
+    values = Engine(Setup()).measure(samples, POOL3, tmp_path / "reference.npz")
+    lacking = {"kid", "precision", "recall", "density", "coverage"}
+    assert {name for name, value in values.items() if value.value is None} == lacking
+    assert all("needs reference pictures: a statistics file ('" in values[name].reason for name in lacking)
+
+
+def test_statistics_of_another_width_are_an_error(stubs, samples, reference, tmp_path):
+    np.savez(tmp_path / "wide.npz", mu=np.zeros(5), sigma=np.eye(5))
+    with pytest.raises(BenchError, match="unlike width"):
+        Engine(Setup()).measure(samples, ["fid"], tmp_path / "wide.npz")
+
+
+def test_memory_does_not_grow_with_the_number_of_pictures(stubs, monkeypatch, sample, picture, reference):
+    monkeypatch.setattr(Stub, "features", lambda self, prepared: np.stack([np.ravel(p)[:64] for p in prepared]))
+    one = sample("one", picture(1))
+
+    def peak(n: int) -> int:
+        random = np.random.default_rng(n)
+        many = [replace(one, key=str(i), load=partial(random.integers, 0, 256, (8, 8, 3), np.uint8)) for i in range(n)]
+        tracemalloc.start()
+        try:
+            Engine(Setup(batch_size=250)).measure(many, ["fid"], [replace(r, load=many[0].load) for r in reference])
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    few, many = peak(1_000), peak(30_000)
+    print(f"1,000 pictures: {few / 2**20:.1f} MiB; 30,000: {many / 2**20:.1f} MiB")
+    assert many < few + 2**22  # their keys are checked in a set; 64 features of 29,000 pictures are 7 MiB
+
+
 def test_identities(stubs, samples, reference):
     setup = Setup(generated_transform="square40", reference_transform="short40-crop40")
-    values = Engine(setup).measure(samples, METRICS.names(), reference)
+    values = Engine(setup).measure(samples, NAMES, reference)
     fid = values["fid"].identity
     assert fid.startswith("fid:stub@1:gen=square40,ref=short40-crop40:quarters:fp32:n10:ref-")
     assert len(fid.split(":ref-")[1]) == len("12345678:v1")
@@ -115,7 +200,7 @@ def test_the_reference_digest_depends_on_the_pictures_not_on_their_order(stubs, 
 
 
 def test_values_do_not_depend_on_the_batch_size(stubs, samples, reference):
-    names = METRICS.names()
+    names = NAMES
     one, other = (Engine(Setup(batch_size=size)).measure(samples, names, reference) for size in (1, 7))
     for name in names:
         assert one[name].value == pytest.approx(other[name].value, rel=1e-9)
@@ -162,7 +247,7 @@ def test_a_statistics_file_as_reference(stubs, samples, reference, tmp_path):
 
 def test_what_cannot_be_computed_has_a_reason(stubs, samples):
     bare = [replace(sample, prompt=None, target=None) for sample in samples]
-    values = Engine(Setup()).measure(bare, METRICS.names(), MissingReference("no photos of coco5k here"))
+    values = Engine(Setup()).measure(bare, NAMES, MissingReference("no photos of coco5k here"))
     assert {name: value.reason for name, value in values.items()} == {
         "fid": "no photos of coco5k here",
         "clip_score": "needs a prompt for every picture",
@@ -186,9 +271,11 @@ def test_too_little_for_fid(stubs, samples, reference, count, reason):
 
 
 def test_few_pictures_are_said_to_bias_fid(stubs, samples, reference):
-    values = [Engine(Setup()).measure(samples[:n], ["fid"], reference)["fid"] for n in (4, 5)]
-    assert "n = 4 is not above the 4 features" in values[0].note
-    assert values[1].note is None
+    many = [replace(sample, key=f"{sample.key}-{i}") for i in range(2) for sample in samples]
+    four, five, twenty = (Engine(Setup()).measure(many[:n], ["fid"], reference)["fid"].note for n in (4, 5, 20))
+    assert "n = 4 is not above the 4 features" in four
+    assert "n = 5 is below 5 times the 4 features" in five
+    assert twenty is None
 
 
 def test_missing_weights_are_a_reason_before_anything_is_made(monkeypatch, tmp_path, samples, reference):
@@ -198,7 +285,7 @@ def test_missing_weights_are_a_reason_before_anything_is_made(monkeypatch, tmp_p
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("a socket was opened"))
     engine = Engine(Setup(weights=OFFLINE))
-    reasons = engine.check(METRICS.names(), has_prompts=True, has_targets=True, reference=reference)
+    reasons = engine.check(NAMES, has_prompts=True, has_targets=True, reference=reference)
     files = {
         "fid": "weights-inception-2015-12-05-6726825d.pth",
         "clip_score": "CLIP-ViT-g-14-laion2B-s34B-b88K/open_clip_model.safetensors",
@@ -207,7 +294,7 @@ def test_missing_weights_are_a_reason_before_anything_is_made(monkeypatch, tmp_p
     }
     assert reasons.keys() == files.keys()
     assert all(file in reasons[name] for name, file in files.items())
-    values = engine.measure(samples, METRICS.names(), reference)
+    values = engine.measure(samples, NAMES, reference)
     assert {name for name, value in values.items() if value.value is not None} == {"psnr", "ssim"}
     assert values["fid"].reason == reasons["fid"]
 
@@ -272,10 +359,11 @@ def test_a_key_that_comes_twice_is_an_error(samples):
         Engine(Setup()).measure([*samples, samples[0]], ["psnr"])
 
 
-def test_a_broken_cache_file_is_named(stubs, samples, tmp_path):
+def test_a_broken_cache_file_is_done_without_and_noted(stubs, samples, tmp_path):
     (tmp_path / "features.sqlite").write_text("this is no database, and long enough to be read as a page" * 99)
-    with pytest.raises(BenchError, match=r"features\.sqlite.*delete the file"):
-        Engine(Setup(cache=tmp_path)).measure(samples, ["clip_score"])
+    value = Engine(Setup(cache=tmp_path)).measure(samples, ["clip_score"])["clip_score"]
+    assert value.value == Engine(Setup()).measure(samples, ["clip_score"])["clip_score"].value
+    assert re.search(r"features are not kept: .*features\.sqlite.*delete the file", value.note or "")
 
 
 def test_ahead_keeps_order_and_its_bound():

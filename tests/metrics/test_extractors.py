@@ -12,7 +12,6 @@ import torch
 from open_clip.pretrained import _clean_tag
 from PIL import Image
 from safetensors.torch import save_file
-from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 from torchvision import models
 
 from t2ibench.core.errors import BenchError
@@ -31,29 +30,6 @@ def setup_with(name: str, path: Path, **settings) -> Setup:
 
 def as_batch(*pictures: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
-
-
-def test_inception_gives_torch_fidelitys_features(one_thread, inception_file, picture):
-    theirs = FeatureExtractorInceptionV3("x", ["2048"], feature_extractor_weights_path=str(inception_file))
-    wide, square = picture(1, 80, 96), picture(2, 50, 50)
-    with torch.no_grad():
-        expected = np.concatenate([theirs(as_batch(each))[0].numpy() for each in (wide, square)])
-    ours = Inception(setup_with("inception", inception_file)).features([wide, square, wide])
-    assert np.abs(expected).max() > 0.01
-    np.testing.assert_allclose(ours, expected[[0, 1, 0]], rtol=1e-4, atol=1e-5 * np.abs(expected).max())
-
-
-def test_unofficial_inception_weights_are_said_so(inception_file):
-    extractor = Inception(setup_with("inception", inception_file))
-    digest = tensors_digest(load_tensors(inception_file))[:8]
-    assert extractor.identity == f"inception-unofficial@{digest}:tf-bilinear:fp32"
-    assert extractor.note == "Inception weights random-inception.pth are not the official ones"
-
-
-def test_inception_weights_of_another_network_are_an_error(tmp_path, picture):
-    torch.save({"a": torch.ones(1)}, tmp_path / "wrong.pth")
-    with pytest.raises(BenchError, match=r"wrong\.pth' does not fit the network: "):
-        Inception(setup_with("inception", tmp_path / "wrong.pth")).features([picture(1)])
 
 
 def test_missing_inception_weights_say_what_to_do(monkeypatch, tmp_path):

@@ -1,5 +1,7 @@
 """The Fréchet distance against torch-fidelity, scipy and exact values."""
 
+import functools
+
 import numpy as np
 import pytest
 import scipy.linalg
@@ -32,10 +34,31 @@ def distance(a: np.ndarray, b: np.ndarray) -> float:
 
 def test_equals_torch_fidelity_on_the_same_features():
     a, b = features(1, offset=0.2), features(2)
-    theirs = fid_statistics_to_metric(
-        *(fid_features_to_statistics(torch.from_numpy(side)) for side in (a, b)), verbose=False
-    )
-    assert distance(a, b) == pytest.approx(theirs["frechet_inception_distance"], rel=1e-9)
+    assert distance(a, b) == pytest.approx(torch_fidelity(a, b), rel=1e-9)
+
+
+def test_with_as_many_features_as_networks_have_in_proportion_it_equals_torch_fidelity_to_1e_5():
+    a, b = features(1, n=600, d=256, offset=0.3), features(2, n=700, d=256, offset=0.3)
+    assert distance(a, b) == pytest.approx(torch_fidelity(a, b), rel=1e-5)
+
+
+def test_below_as_many_pictures_as_features_torch_fidelity_is_off_the_exact_value_and_we_are_not():
+    a, b = features(1, n=64, d=256), features(2, n=64, d=256)
+    expected = exact(a, b)
+    assert distance(a, b) == pytest.approx(expected, rel=1e-10)
+    assert 1e-10 * expected < abs(torch_fidelity(a, b) - expected) < 1e-3 * expected
+
+
+def exact(a: np.ndarray, b: np.ndarray) -> float:
+    """By the nuclear norm of the n×n matrix of centred features, with no root of a rounded eigenvalue."""
+    x, y = ((side - side.mean(0)) / np.sqrt(len(side) - 1) for side in (a, b))
+    shift = a.mean(0) - b.mean(0)
+    return float(shift @ shift + (x**2).sum() + (y**2).sum() - 2 * np.linalg.norm(x @ y.T, "nuc"))
+
+
+def torch_fidelity(a: np.ndarray, b: np.ndarray) -> float:
+    sides = (fid_features_to_statistics(torch.from_numpy(side)) for side in (a, b))
+    return fid_statistics_to_metric(*sides, verbose=False)["frechet_inception_distance"]
 
 
 def test_equals_the_definition_with_a_matrix_root():
@@ -57,13 +80,30 @@ def test_the_distance_of_a_set_from_itself_is_zero_also_far_from_the_origin(n):
     assert distance(features(3, n, offset=1e3), features(3, n, offset=1e3)) < 1e-6
 
 
+def test_also_with_many_features_of_which_most_hardly_vary():
+    same = features(3, 700, d=512, offset=30) * np.geomspace(1, 1e-4, 512)
+    assert distance(same, same) < 1e-6
+
+
+def test_features_that_are_constant_or_repeated_change_nothing_but_the_count():
+    a, b = features(1), features(2)
+    wide = [np.concatenate([side, np.full((len(side), 9), 3.0), side], axis=1) for side in (a, b)]
+    assert distance(*wide) == pytest.approx(2 * distance(a, b), rel=1e-9)
+
+
+def test_the_distance_does_not_depend_on_batches_or_the_order_of_merging():
+    a, b = features(4, n=300, offset=50), features(5, n=300, offset=50)
+    parts = [moments(part) for part in np.split(a, [3, 100, 101, 250])]
+    other = gaussian(moments(b))
+    left, right = functools.reduce(merge, parts), functools.reduce(merge, parts[::-1])
+    for one in (left, right):
+        assert frechet_distance(gaussian(one), other) == pytest.approx(distance(a, b), rel=1e-9)
+
+
 def test_fewer_pictures_than_features_equals_the_exact_nuclear_norm():
     a, b = features(1, n=9, d=64), features(2, n=12, d=64)
-    x, y = ((side - side.mean(0)) / np.sqrt(len(side) - 1) for side in (a, b))
-    shift = a.mean(0) - b.mean(0)
-    expected = shift @ shift + (x**2).sum() + (y**2).sum() - 2 * np.linalg.norm(x @ y.T, "nuc")
-    assert distance(a, b) == pytest.approx(expected, rel=1e-10)
-    assert distance(b, a) == pytest.approx(expected, rel=1e-10)
+    assert distance(a, b) == pytest.approx(exact(a, b), rel=1e-10)
+    assert distance(b, a) == pytest.approx(exact(a, b), rel=1e-10)
 
 
 def test_moments_do_not_depend_on_split_or_order():

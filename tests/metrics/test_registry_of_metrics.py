@@ -8,7 +8,7 @@ from t2ibench.metrics.extractors import NETWORKS
 
 
 def test_every_metric_has_its_name_and_a_known_network():
-    assert METRICS.names()[:3] == ["fid", "clip_score", "clip_score_vit_b_32_x100"]
+    assert METRICS.names()[0] == "fid"
     for name in METRICS.names():
         metric = METRICS.get(name)
         assert metric.name == name
@@ -16,7 +16,9 @@ def test_every_metric_has_its_name_and_a_known_network():
 
 
 def test_directions():
-    assert [name for name in METRICS.names() if not METRICS.get(name).higher_is_better] == ["fid", "lpips"]
+    lower = {name for name in METRICS.names() if not METRICS.get(name).higher_is_better}
+    assert lower >= {"fid", "fid_infinity", "rfid", "kid", "lpips"}
+    assert not lower & {"clip_score", "psnr", "ssim", "inception_score", "precision", "recall", "density", "coverage"}
 
 
 def test_directions_and_the_engine_import_nothing_heavy():

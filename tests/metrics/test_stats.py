@@ -1,10 +1,10 @@
-"""Intervals of means against scipy, and their coverage."""
+"""Intervals against scipy, and how often they hold the truth."""
 
 import numpy as np
 import pytest
 import scipy.stats
 
-from t2ibench.metrics.stats import mean_interval
+from t2ibench.metrics.stats import jackknife_half_width, mean_interval, proportion_interval
 
 
 def test_equals_scipys_t_interval():
@@ -22,3 +22,31 @@ def test_covers_the_true_mean_as_often_as_it_says():
 def test_one_value_has_no_interval():
     assert mean_interval([1.0]) is None
     assert mean_interval([]) is None
+
+
+def test_proportions_equal_scipys_wilson_interval():
+    for hits, n in [(0, 20), (3, 20), (20, 20), (512, 1000)]:
+        expected = scipy.stats.binomtest(hits, n).proportion_ci(0.95, method="wilson")
+        assert proportion_interval(hits / n, n) == pytest.approx(tuple(expected), abs=1e-12)
+
+
+def test_the_jackknife_of_a_mean_is_its_standard_error():
+    values = np.random.default_rng(3).normal(0, 2, 400)
+    left_out = [np.delete(values, i).mean() for i in range(400)]
+    low, high = mean_interval(values)
+    assert jackknife_half_width(left_out) == pytest.approx((high - low) / 2, rel=1e-9)
+
+
+def test_independent_samples_add_their_variances():
+    one, other = np.random.default_rng(4).normal(0, (1, 3), (20, 2)).T
+    both = jackknife_half_width(one, other + 1000)  # a constant drops out
+    assert both**2 == pytest.approx(jackknife_half_width(one) ** 2 + jackknife_half_width(other) ** 2)
+
+
+def test_the_jackknife_of_a_difference_covers_as_often_as_it_says():
+    random, hits = np.random.default_rng(5), 0
+    for _ in range(400):
+        a, b = random.normal(1, 1, (20, 5)), random.normal(0, 2, (20, 5))
+        rest = [[np.delete(side, g, axis=0).mean() for g in range(20)] for side in (a, b)]
+        hits += abs(a.mean() - b.mean() - 1) < jackknife_half_width(*rest)
+    assert hits / 400 == pytest.approx(0.95, abs=0.03)

@@ -1,0 +1,114 @@
+"""Metrics of edited pictures: did the edit follow the text, and did it leave the rest alone.
+
+They are pure functions on features, keys and pictures that are already there. PIE-Bench (Ju et al., "PnP Inversion:
+Boosting Diffusion-based Editing with 3 Lines of Code", ICLR 2024) takes those of structure and background.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .clip_score import cosines
+from .metric import CannotMeasure
+from .pairwise import psnr, ssim
+from .panorama import Distances
+from .transforms import Picture
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+def clip_directional_similarity(
+    source: NDArray[Any], edited: NDArray[Any], source_text: NDArray[Any], target_text: NDArray[Any]
+) -> Floats:
+    """Return cos(E(edited) - E(source), E(target text) - E(source text)) of each row, in [-1, 1]; higher is better.
+
+    All four are CLIP embeddings (n, d), brought to unit length before the differences. A picture or text that did not
+    change has no direction and counts as 0. Gal et al., "StyleGAN-NADA", SIGGRAPH 2022, as Brooks et al.,
+    "InstructPix2Pix", CVPR 2023, measure with it.
+    """
+    pictures = _unit(edited) - _unit(source)
+    texts = _unit(target_text) - _unit(source_text)
+    lengths = np.linalg.norm(pictures, axis=1) * np.linalg.norm(texts, axis=1)
+    products = (pictures * texts).sum(axis=1)
+    return np.asarray(np.divide(products, lengths, out=np.zeros(len(products)), where=lengths > 0))
+
+
+def clip_image_similarity(source: NDArray[np.float32], edited: NDArray[np.float32]) -> Floats:
+    """Return cos(E(source), E(edited)) of CLIP embeddings (n, d) row by row, in [-1, 1]; higher is more alike.
+
+    Brooks et al., "InstructPix2Pix: Learning to Follow Image Editing Instructions", CVPR 2023.
+    """
+    return cosines(source, edited)
+
+
+def structure_distance(source_keys: NDArray[Any], edited_keys: NDArray[Any]) -> float:
+    """Return the mean squared difference of the self-similarities of DINO keys, at least 0; lower is better.
+
+    S_ij = cos(kᵢ, kⱼ) over the keys (tokens, d) of all heads of the last layer of DINO ViT-B/8 at 224 pixels, the class
+    token among them. Tumanyan et al., "Splicing ViT Features for Semantic Appearance Transfer", CVPR 2022.
+    PIE-Bench's code feeds that network values of 0 to 255, not 0 to 1. Raises CannotMeasure where the shapes differ.
+    """
+    if source_keys.shape != edited_keys.shape:
+        raise CannotMeasure(f"keys of unlike shape: {source_keys.shape} and {edited_keys.shape}")
+    return float(np.mean((_self_similarity(source_keys) - _self_similarity(edited_keys)) ** 2))
+
+
+def background(picture: Picture, edit: Mask) -> Picture:
+    """Return the picture (H, W, 3) with the edited region, True in ``edit`` (H, W), set to 0.
+
+    Raises CannotMeasure for a mask of another size, or one that leaves nothing.
+    """
+    if edit.shape != picture.shape[:2]:
+        raise CannotMeasure(f"the mask is {edit.shape}, the picture {picture.shape[:2]}")
+    if edit.all():
+        raise CannotMeasure("the whole picture is edited: there is no background")
+    return np.asarray(np.where(edit[..., None], np.uint8(0), picture))
+
+
+def background_psnr(source: Picture, edited: Picture, edit: Mask) -> float:
+    """Return the PSNR of what lies outside the edit in dB, the edited region equal on both sides; higher is better.
+
+    The mean squared error is over all pixels, the edited ones with 0, so a large mask raises it: PIE-Bench's convention
+    (Ju et al. 2024), to be compared at equal masks only.
+    """
+    return psnr(background(edited, edit), background(source, edit))
+
+
+def background_mse(source: Picture, edited: Picture, edit: Mask) -> float:
+    """Return the mean squared error outside the edit, of values 0 to 1, over all pixels; lower is better.
+
+    Ju et al., "PnP Inversion", ICLR 2024 (PIE-Bench).
+    """
+    error = background(edited, edit).astype(np.float64) - background(source, edit)
+    return float(np.mean((error / 255) ** 2))
+
+
+def background_ssim(source: Picture, edited: Picture, edit: Mask) -> float:
+    """Return SSIM with the edited region black on both sides, in [-1, 1]; higher is better.
+
+    It averages over the whole picture, reflected at its border, as torchmetrics does for PIE-Bench (Ju et al. 2024).
+    """
+    return ssim(background(edited, edit), background(source, edit), border="reflect")
+
+
+def background_lpips(source: Picture, edited: Picture, edit: Mask, distances: Distances) -> float:
+    """Return LPIPS with the edited region black on both sides, at least 0; lower is better.
+
+    PIE-Bench (Ju et al. 2024) takes ``distances`` over SqueezeNet.
+    """
+    return float(distances([background(edited, edit)], [background(source, edit)])[0])
+
+
+def _unit(rows: NDArray[Any]) -> Floats:
+    values = np.asarray(rows, np.float64)
+    return np.asarray(values / np.linalg.norm(values, axis=1, keepdims=True))
+
+
+def _self_similarity(keys: NDArray[Any]) -> Floats:
+    values = np.asarray(keys, np.float64)
+    lengths = np.linalg.norm(values, axis=1)
+    return np.asarray(values @ values.T / np.maximum(np.outer(lengths, lengths), 1e-8))
