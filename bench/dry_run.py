@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from .options import Options
 from .plan import make_plan
-from .rows import Row, latency
+from .rows import Row
 from .store import Record, Store
+from .timing import latency
 
 PNG_BYTES_PER_PIXEL = 1.6
 """Photographs at the store's compression; measured 1.5 to 1.8 on the Kodak photos."""

@@ -72,7 +72,8 @@ class CodecMode(_Part):
 class Suite(_Part):
     """A suite file, validated."""
 
-    name: str
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """Also the name of a run's folder."""
     version: int = Field(ge=1)
     summary: str
     kind: Literal["generate", "codec"] = "generate"
@@ -153,6 +154,5 @@ def find_suite(name: str, changes: Mapping[str, Any] | None = None) -> Suite:
 
     Raises BenchError for an unknown name or a bad file.
     """
-    is_file = name.endswith(".toml") or Path(name).is_file()
-    path = name if is_file else SUITES.target(name)
-    return read_suite(path, changes)
+    is_file = name not in SUITES and (name.endswith(".toml") or Path(name).is_file())
+    return read_suite(name if is_file else SUITES.target(name), changes)

@@ -37,8 +37,8 @@ def import_target(target: str) -> Any:
     module, _, attribute = target.partition(":")
     try:
         return getattr(import_module(module, __package__.rpartition(".")[0]), attribute)
-    except (ImportError, AttributeError) as error:
-        raise BenchError(f"cannot import '{target}': {error}") from error
+    except Exception as error:  # whatever a user's own module does when it is imported
+        raise BenchError(f"cannot import '{target}': {type(error).__name__}: {error}") from error
 
 
 @dataclass

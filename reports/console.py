@@ -33,11 +33,12 @@ def console_table(run: Run, width: int = 100) -> rich.table.Table:
 
 
 def footnotes(run: Run) -> rich.text.Text:
-    """The footnotes of the main table, one a line, then what the suite says of all its numbers."""
+    """The footnotes of the main table, one a line, then what is said of all numbers and of single rows."""
     from rich.text import Text
 
     numbered = [f"{superscript((i,))} {clean(note)}" for i, note in enumerate(build(run).footnotes, 1)]
-    return Text("\n".join([*numbered, *(clean(note) for note in run.suite.notes)]), style="dim")
+    rows = [f"{result.method}: {note}" for result in run.results for note in result.notes]
+    return Text("\n".join([*numbered, *(clean(note) for note in [*run.suite.notes, *rows])]), style="dim")
 
 
 @dataclass

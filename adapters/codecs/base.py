@@ -46,6 +46,10 @@ class Codec(ABC):
     checkpoint: str | None = None
     """Where the weights come from: a hub id, a file or folder, or None where there are none."""
 
+    device: str | None = None
+    """Where it always runs, whatever ``load`` is told; None where it follows."""
+    dtype: str | None = None
+    """What it always computes in; None where it follows ``load``."""
     official: bool | None = None
     """Whether all weight files are the published ones by their digests; None where none are known."""
 
