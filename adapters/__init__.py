@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..core.errors import BenchError
-from ..core.registry import Entry, Registry, import_target
+from ..core.registry import Entry, Registry, import_target, suggest
 from .base import Adapter, Settings
 from .schedulers import CLASSES
 from .spec import Spec, construct, parse
@@ -41,6 +41,12 @@ def make_adapter(text: str, suite: Settings | None = None) -> Adapter:
     """
     spec = parse(text)
     own = _is_module(spec)
+    if not own and spec.name not in ADAPTERS and (spec.argument or "").isidentifier():
+        known = ", ".join(ADAPTERS.names())
+        raise BenchError(
+            f"unknown method '{spec.name}'{suggest(spec.name, ADAPTERS.names())} (known: {known}), and no module "
+            f"'{spec.name}' with a class '{spec.argument}' in this folder or on PYTHONPATH"
+        )
     found = ADAPTERS.check(import_target(f"{spec.name}:{spec.argument}"), text) if own else ADAPTERS.get(spec.name)
     spec = dataclasses.replace(spec, argument=None) if own else spec
     options = dict(spec.options)

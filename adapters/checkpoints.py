@@ -48,9 +48,8 @@ def torch_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise BenchError(
-            f"device '{name}' cannot be used here ({first_line(error)}); --device cpu always can"
-        ) from error
+        why = first_line(error).partition(":")[0][:80]
+        raise BenchError(f"device '{name}' cannot be used here ({why}); --device cpu always can") from error
     return device
 
 

@@ -168,7 +168,8 @@ class StableDiffusion(Adapter):
         if len(ids) <= self.max_tokens:
             return []
         cut = self.tokenizer.decode(ids[self.max_tokens - 1 : -1])
-        return [f"prompt cut after {self.max_tokens} tokens, left out: '{cut}'"]
+        shown = cut if len(cut) <= 100 else f"{cut[:48]} … {cut[-48:]}"
+        return [f"prompt cut after {self.max_tokens} tokens, left out: '{shown}'"]
 
     def stages(self) -> dict[str, Stage]:
         config = self.unet.config

@@ -90,8 +90,11 @@ def construct(found: type[Any], spec: Spec, options: dict[str, str], also: tuple
         raise BenchError(f"'{spec.name}' needs an argument: {spec.name}:SOMETHING")
     if lacking and lacking != ["argument"]:
         raise BenchError(f"'{spec.name}' needs the option '{lacking[-1]}': {spec.name}[{lacking[-1]}=VALUE]")
-    if spec.argument is None:
-        return found(**options)
-    if "argument" not in parameters:
+    if inspect.isabstract(found):
+        raise BenchError(f"'{spec.text}' lacks {', '.join(sorted(found.__abstractmethods__))}: define them")
+    if spec.argument is not None and "argument" not in parameters:
         raise BenchError(f"'{spec.name}' takes no argument ':{spec.argument}'")
-    return found(spec.argument, **options)
+    try:
+        return found(**options) if spec.argument is None else found(spec.argument, **options)
+    except (ValueError, TypeError) as error:
+        raise BenchError(f"'{spec.text}': {error}") from error

@@ -56,6 +56,8 @@ def report_command(runs: Sequence[Path], html: Path | None, markdown: Path | Non
         print(texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]")
     for run, path in zip(found, runs, strict=True):
         if not as_json:
+            if len(runs) > 1:
+                print(printable(str(path)))
             _print_run(run)
         if html or markdown or not as_json:
             for written in rewrite(run, path, html, markdown):
@@ -64,8 +66,9 @@ def report_command(runs: Sequence[Path], html: Path | None, markdown: Path | Non
 
 def fetch_command(names: Sequence[str], from_: Path | None, root: Path | None, offline: bool, as_json: bool) -> None:
     """``bench fetch``."""
+    from ..datasets.catalog import DATASETS
     from ..datasets.dataset import data_root
-    from ..datasets.fetch import fetch
+    from ..datasets.fetch import fetch, missing
     from .progress import Reporter, task
 
     found: dict[str, list[str]] = {}
@@ -76,6 +79,9 @@ def fetch_command(names: Sequence[str], from_: Path | None, root: Path | None, o
                 report(done // 1_000_000, total // 1_000_000)
 
             paths = fetch(name, data_root(root), from_dir=from_, offline=offline, progress=megabytes)
+        for archive in missing(DATASETS.get(name), data_root(root)):
+            where = archive.place(data_root(root))
+            _say(f"{name}: still missing {where} ({archive.files:,} files): not all of it is in '{from_}'")
         found[name] = [str(path) for path in paths]
     if as_json:
         print(json.dumps(found, indent=2))
@@ -194,6 +200,6 @@ def _print_run(run: Run) -> None:
 
     from ..reports.console import console_table, footnotes
 
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(console_table(run, console.width))
     console.print(footnotes(run))

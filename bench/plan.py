@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..adapters import make_adapter
+from ..adapters import ADAPTERS, make_adapter
 from ..adapters.base import Adapter, Settings
+from ..adapters.codecs import CODECS
+from ..adapters.spec import parse
 from ..core.errors import BenchError
 from ..datasets.dataset import data_root
 from ..datasets.request import Request
@@ -69,12 +71,19 @@ def _usable(options: Options, texts: Mapping[str, str]) -> tuple[list[_Usable], 
     skipped: list[Skipped] = []
     for method in methods_of(options):
         try:
+            _check_no_codec(method.method, options.suite.name)
             adapter = make_adapter(method.method, settings)
             _check_size(method.method, adapter, sampling.size)
             found.append(_Usable(method, adapter, adapter.select(texts)))
         except BenchError as error:
             skip(options, skipped, method.method, error)
     return found, skipped
+
+
+def _check_no_codec(text: str, suite: str) -> None:
+    name = parse(text).name
+    if name in CODECS and name not in ADAPTERS:
+        raise BenchError(f"'{text}' is a codec, suite '{suite}' takes methods: add --suite decoders")
 
 
 def _requests(options: Options, prompts: Sequence[Prompt]) -> Sequence[Request]:

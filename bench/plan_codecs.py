@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..adapters.codecs import make_codec
+from ..adapters import ADAPTERS
+from ..adapters.codecs import CODECS, make_codec
 from ..adapters.codecs.base import Codec
+from ..adapters.spec import parse
 from ..core.errors import BenchError
 from ..core.files import write_atomic
 from ..datasets.dataset import Dataset, data_root
@@ -53,6 +55,11 @@ def _source(options: Options, dataset: Dataset) -> tuple[SourceRow, int, list[st
 
 
 def _prepared(text: str, options: Options) -> Codec:
+    name = parse(text).name
+    if name in ADAPTERS and name not in CODECS:
+        raise BenchError(
+            f"'{text}' is a method, suite '{options.suite.name}' takes codecs: add --suite coco5k or prompts"
+        )
     codec = make_codec(text)
     codec.weights = options.weights
     return codec

@@ -146,7 +146,7 @@ class AdapterRow(Row):
     def _generate(self, requests: Sequence[Request]) -> NDArray[np.uint8]:
         with _blamed(f"'{self.method}' on prompt '{requests[0].prompt_id}' and those after it"):
             pictures = self.adapter.generate(requests)
-        _check_pictures(pictures, len(requests), self.method)
+        _check_pictures(pictures, (len(requests), *self.size, 3), self.method)
         return pictures
 
     def _produced(self, job: Job, pixels: Any, seconds: dict[str, float], batch: int) -> Produced:
@@ -220,6 +220,8 @@ class CodecRow(Row):
         self.method, self.make, self.size, self._asked = method, make, size, asked
         self.load()
         codec = self.codec
+        with _blamed(f"'{method}'", BenchError):
+            codec.check_size(*size)
         self.checkpoint, self.device, self.dtype = codec.checkpoint, codec.device or asked[0], codec.dtype or asked[1]
         self.traits = traits_of(codec)
         self.identity = [*_code(type(codec)), method, codec.fingerprint(), self.dtype, self.device.partition(":")[0]]
@@ -353,13 +355,15 @@ def _code(kind: type) -> list[Any]:
 class _blamed:  # noqa: N801 - reads as a statement
     """Name the method and the prompt in whatever goes wrong inside; ``--debug`` shows where."""
 
-    def __init__(self, what: str) -> None:
-        self.what = what
+    def __init__(self, what: str, *also: type[Exception]) -> None:
+        self.what, self.also = what, also
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, self.also):
+            raise BenchError(f"{self.what}: {error}") from error
         if isinstance(error, Exception) and not isinstance(error, BenchError):
             more = "; try a smaller --batch-size" if type(error).__name__ == "OutOfMemoryError" else ""
             raise BenchError(f"{self.what}: {type(error).__name__}: {error}{more} (--debug shows where)") from error
@@ -381,12 +385,10 @@ def _padded(items: Sequence[Any], size: int) -> list[Any]:
     return [*items, *[items[-1]] * (size - len(items))]
 
 
-def _check_pictures(pictures: Any, count: int, method: str) -> None:
+def _check_pictures(pictures: Any, expected: tuple[int, ...], method: str) -> None:
     shape, kind = getattr(pictures, "shape", None), getattr(pictures, "dtype", None)
-    if kind != np.uint8 or shape is None or len(shape) != 4 or shape[0] != count or shape[3] != 3:
-        raise BenchError(
-            f"'{method}' returned {kind} of shape {shape}: generate must return uint8 of shape ({count}, H, W, 3)"
-        )
+    if kind != np.uint8 or shape != expected:
+        raise BenchError(f"'{method}' returned {kind} of shape {shape}: generate must return uint8 of shape {expected}")
 
 
 def _sum(*parts: int | None) -> int | None:

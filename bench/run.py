@@ -216,7 +216,11 @@ def _result(row: Row, facts: Facts, measuring: Measuring, store: Store) -> Resul
 
 def _notes(records: Sequence[Record]) -> list[str]:
     noted = [(record.prompt_id, note) for record in records for note in record.notes]
-    return [f"{len(noted)} of {len(records)}: {noted[0][1]} (prompt {noted[0][0]})"] if noted else []
+    if not noted:
+        return []
+    others = ", ".join(name for name, _ in noted[1:10]) + (", …" if len(noted) > 10 else "")
+    more = f"; also prompts {others}" if others else ""
+    return [f"{len(noted)} of {len(records)}: {noted[0][1]} (prompt {noted[0][0]}{more})"]
 
 
 def _run(options: Options, plan: Plan, results: list[Result]) -> Run:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -55,6 +56,8 @@ def rewrite(run: Run, path: Path, html: Path | None, markdown: Path | None) -> l
 
     directory = path if path.is_dir() else path.parent
     pictures = load_pictures(directory)
+    if gone := sum(not picture.file.is_file() for picture in pictures):
+        print(f"{gone} of {len(pictures)} pictures are missing from '{directory}'", file=sys.stderr)
     try:
         scores = pd.read_parquet(io.BytesIO((directory / "scores.parquet").read_bytes()))
     except (OSError, ValueError) as error:

@@ -28,7 +28,9 @@ from ..core.files import write_atomic, writing
 
 OURS = ("images", "log", "rows", "run.json", "scores.parquet", "pictures.json", "report.md", "report.html",
         "latents.safetensors")  # fmt: skip
-"""All that a run leaves in its folder."""
+"""All that a run leaves in its folder, beside MARK."""
+MARK = ".t2ibench"
+"""The file that marks a folder as a run's; locked while one writes there."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,9 @@ class Store:
     """Reads and writes the folder of one run."""
 
     def __init__(self, directory: Path) -> None:
+        """Take the folder, made where it is missing; BenchError where another run or somebody's files have it."""
         self.directory = directory
-        self.known = any((directory / name).exists() for name in ("run.json", "log"))
+        _check_ours(directory)
         with writing(directory):
             (directory / "log").mkdir(parents=True, exist_ok=True)
             self._lock = _lock(directory)
@@ -87,9 +90,7 @@ class Store:
         self._lock.close()
 
     def clear(self) -> None:
-        """Delete all that a run has left here. Raises BenchError where the folder holds things and is no run's."""
-        if not self.known and any((self.directory / name).exists() for name in OURS):
-            raise BenchError(f"'{self.directory}' is not the folder of a run: choose another --out")
+        """Delete all that a run has left here."""
         for name in OURS:
             path = self.directory / name
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
@@ -209,8 +210,17 @@ def _drop_half_line(log: Path) -> None:
         os.truncate(log, whole)
 
 
+def _check_ours(directory: Path) -> None:
+    """Keep away from folders that hold files by our names and were never a run's."""
+    if (directory / MARK).exists():
+        return
+    foreign = next((name for name in OURS if (directory / name).exists()), None)
+    if foreign:
+        raise BenchError(f"'{directory}' holds '{foreign}' and is not the folder of a run: choose another --out")
+
+
 def _lock(directory: Path) -> IO[Any]:
-    file = (directory / ".lock").open("w")
+    file = (directory / MARK).open("w")
     try:
         _exclusive(file)
     except OSError as error:

@@ -107,6 +107,8 @@ def read_suite(path: str | Path, changes: Mapping[str, Any] | None = None) -> Su
     Raises BenchError for broken TOML (with its line), an unknown key, or a value out of range.
     """
     file = Path(path)
+    if not file.is_file():
+        raise BenchError(f"no suite file '{file}' (built-in suites: {', '.join(SUITES.names())})")
     try:
         data = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

@@ -10,13 +10,14 @@ from .store import Record
 
 
 def latency(records: Sequence[Record], device: str | None) -> dict[str, Latency]:
-    """Return the median seconds per picture of every stage, over warm batches where there are any.
+    """Return the median seconds per picture of every stage over the batches, the warm ones where there are any.
 
     These are taken while the run is made, one batch after another; they are no protocol for ranking methods.
     """
     found = {}
     for stage in dict.fromkeys(name for record in records for name in record.seconds):
-        seconds = sorted(record.seconds[stage] for record in _warm(records) if stage in record.seconds)
+        # The samples of a batch share one measurement.
+        seconds = sorted({record.seconds[stage] for record in _warm(records) if stage in record.seconds})
         p90 = seconds[min(len(seconds) - 1, int(0.9 * len(seconds)))]
         found[stage] = Latency(
             median_s=statistics.median(seconds), p90_s=p90, n=len(seconds), device=device or "unknown"

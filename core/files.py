@@ -33,8 +33,8 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        why = "the disk is full, free some space" if full else f"{error.strerror or error}"
-        raise WriteError(f"cannot write '{path}': {why}; then run the same command again") from error
+        mend = "free some space and run the same command again, what is finished is kept" if full else "choose another"
+        raise WriteError(f"cannot write '{path}': {error.strerror or error}; {mend}") from error
 
 
 @contextmanager

@@ -83,7 +83,7 @@ class Registry(Generic[T]):
         base = import_target(self.base)
         if isinstance(found, base) or (isinstance(found, type) and issubclass(found, base)):
             return found  # type: ignore[return-value]
-        raise BenchError(f"{self.kind} '{name}' is {found!r}, not a {base.__name__}")
+        raise BenchError(f"{self.kind} '{name}' is {found!r}, which is no {base.__module__}.{base.__name__}")
 
     def _entry(self, name: str) -> Entry:
         if name in self.entries:

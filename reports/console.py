@@ -29,7 +29,11 @@ def console_table(run: Run, width: int = 100) -> rich.table.Table:
         draft.break_intervals = True
     while draft.width > width and (minor := [i for i in draft.shown if table.columns[i].minor]):
         draft.shown.remove(minor[-1])
-    return draft.draw()
+    drawn = draft.draw()
+    hidden = [column.title for i, column in enumerate(table.columns) if i not in draft.shown]
+    if hidden:
+        drawn.caption = f"a wider terminal and the reports also show: {', '.join(hidden)}"
+    return drawn
 
 
 def footnotes(run: Run) -> rich.text.Text:

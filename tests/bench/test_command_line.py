@@ -185,7 +185,7 @@ def pickled(file: Path) -> None:
 def test_prompt_files_without_prompts(bench: Bench, tmp_path: Path) -> None:
     for name, text in (("none.txt", "\n\n"), ("none.csv", "prompt\n"), ("odd.csv", "a,b\n1,2\n")):
         (tmp_path / name).write_text(text)
-        status, _, err = bench(*PROMPTS, "--prompts", tmp_path / name, "--methods", "sd15")
+        status, _, err = bench(*PROMPTS, "--prompts", tmp_path / name, "--methods", "sd15", "--out", tmp_path / "run")
         assert status == 2
         assert name in err
         assert err.count("\n") == 1
