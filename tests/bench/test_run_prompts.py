@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
@@ -149,13 +150,16 @@ class Dots(Adapter):
 """
 
 
-def test_a_class_of_the_users_own(bench: Bench, prompts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "own_method.py").write_text(OWN.format(pause=0))
+def test_a_class_of_the_users_own_is_found_in_the_current_folder(
+    bench: Bench, prompts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "clouds_of_mine.py").write_text(OWN.format(pause=0))
     monkeypatch.chdir(tmp_path)
-    status, _, err = bench("run", "--suite", "prompts", "--prompts", prompts, "--methods", "own_method:Dots",
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    status, _, err = bench("run", "--suite", "prompts", "--prompts", prompts, "--methods", "clouds_of_mine:Dots",
                            "--set", "sampling.size=64")  # fmt: skip
     assert status == 0, err
-    assert read(tmp_path / "runs" / "prompts")["results"][0]["method"] == "own_method:Dots"
+    assert read(tmp_path / "runs" / "prompts")["results"][0]["method"] == "clouds_of_mine:Dots"
 
 
 def test_kill_9_loses_nothing_and_makes_nothing_twice(tmp_path: Path) -> None:
@@ -336,14 +340,29 @@ def test_a_changed_checkpoint_makes_other_pictures_an_unused_file_does_not(
     assert len(keys(out)) == 2
 
 
-def test_a_changed_class_makes_other_pictures(tmp_path: Path) -> None:
-    (tmp_path / "prompts.txt").write_text("thing")
-    command = [sys.executable, "-m", "t2ibench.bench.cli", "run", "--suite", "prompts", "--prompts", "prompts.txt",
-               "--methods", "own_method:Dots", "--set", "sampling.size=64", "--out", "run"]  # fmt: skip
-    for gain in ("60", "60", "20"):
-        (tmp_path / "own_method.py").write_text(OWN.format(pause=0).replace("* 60", f"* {gain}"))
-        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
-    assert len(keys(tmp_path / "run")) == 2
+@pytest.fixture
+def own_run(bench: Bench, prompts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], tuple]:
+    """Run the class Dots of a module with the given code, imported anew."""
+
+    def run(code: str) -> tuple[int, str, str]:
+        (tmp_path / "own_method.py").write_text(code)
+        sys.modules.pop("own_method", None)
+        importlib.invalidate_caches()
+        return bench("run", "--suite", "prompts", "--prompts", prompts, "--methods", "own_method:Dots",
+                     "--set", "sampling.size=64", "--out", tmp_path / "run")  # fmt: skip
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    yield run
+    sys.modules.pop("own_method", None)
+
+
+def test_a_changed_class_makes_other_pictures(own_run: Callable[[str], tuple], tmp_path: Path) -> None:
+    for gain, pictures_made in (("60", 5), ("60", 5), ("20", 10)):
+        status, _, err = own_run(OWN.format(pause=0).replace("* 60", f"* {gain}"))
+        assert status == 0, err
+        assert len(keys(tmp_path / "run")) == pictures_made
 
 
 @pytest.mark.parametrize(
@@ -357,17 +376,13 @@ def test_a_changed_class_makes_other_pictures(tmp_path: Path) -> None:
          "needs the option 'a'"),
     ],
 )  # fmt: skip
-def test_faults_of_a_users_class_name_the_method(tmp_path: Path, code: str, message: str) -> None:
-    (tmp_path / "own_method.py").write_text(code)
-    (tmp_path / "prompts.txt").write_text("thing")
-    command = [sys.executable, "-m", "t2ibench.bench.cli", "run", "--suite", "prompts", "--prompts", "prompts.txt",
-               "--methods", "own_method:Dots", "--set", "sampling.size=64"]  # fmt: skip
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    last = done.stderr.splitlines()[-1]
-    assert done.returncode == 2
+def test_faults_of_a_users_class_name_the_method(own_run: Callable[[str], tuple], code: str, message: str) -> None:
+    status, _, err = own_run(code)
+    last = err.splitlines()[-1]
+    assert status == 2
     assert "own_method" in last
     assert message in last
-    assert "Traceback" not in done.stderr
+    assert "Traceback" not in err
 
 
 def test_a_method_of_the_suite_that_cannot_run_is_skipped_the_others_go_on(
