@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..core.errors import BenchError
-from ..core.registry import Entry, Registry, import_target
+from ..core.registry import Entry, Registry, import_target, suggest
 from .base import Adapter, Settings
+from .schedulers import CLASSES
 from .spec import Spec, construct, parse
 
 ADAPTERS: Registry[type[Adapter]] = Registry(
@@ -28,7 +29,6 @@ ADAPTERS: Registry[type[Adapter]] = Registry(
 
 N = TypeVar("N", int, float)
 SETTINGS = tuple(field.name for field in dataclasses.fields(Settings))
-SCHEDULERS = ("ddim", "pndm", "dpm", "dpm++", "euler", "lcm")
 
 
 def make_adapter(text: str, suite: Settings | None = None) -> Adapter:
@@ -41,11 +41,19 @@ def make_adapter(text: str, suite: Settings | None = None) -> Adapter:
     """
     spec = parse(text)
     own = _is_module(spec)
+    if not own and spec.name not in ADAPTERS and (spec.argument or "").isidentifier():
+        known = ", ".join(ADAPTERS.names())
+        raise BenchError(
+            f"unknown method '{spec.name}'{suggest(spec.name, ADAPTERS.names())} (known: {known}), and no module "
+            f"'{spec.name}' with a class '{spec.argument}' in this folder or on PYTHONPATH"
+        )
     found = ADAPTERS.check(import_target(f"{spec.name}:{spec.argument}"), text) if own else ADAPTERS.get(spec.name)
     spec = dataclasses.replace(spec, argument=None) if own else spec
     options = dict(spec.options)
     asked = _settings(spec, options)
     adapter: Adapter = construct(found, spec, options, also=SETTINGS)
+    if not adapter.traits.sampled and asked != Settings():
+        raise BenchError(f"'{text}': '{spec.name}' takes no scheduler, steps or guidance; leave them out")
     adapter.options = options
     adapter.settings = asked.over(suite or Settings()).over(adapter.traits.defaults)
     return adapter
@@ -62,8 +70,8 @@ def _is_module(spec: Spec) -> bool:
 
 def _settings(spec: Spec, options: dict[str, str]) -> Settings:
     scheduler = options.pop("scheduler", None)
-    if scheduler is not None and scheduler not in SCHEDULERS:
-        raise BenchError(f"unknown scheduler '{scheduler}' in '{spec.text}' (known: {', '.join(SCHEDULERS)})")
+    if scheduler is not None and scheduler not in CLASSES:
+        raise BenchError(f"unknown scheduler '{scheduler}' in '{spec.text}' (known: {', '.join(CLASSES)})")
     return Settings(
         scheduler=scheduler,
         steps=_number(spec, "steps", options.pop("steps", None), int, 1),

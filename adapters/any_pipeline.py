@@ -17,6 +17,9 @@ from .base import Adapter, Images, Settings
 from .schedulers import CLASSES, make_scheduler
 from .sd15 import read_config
 
+UNUSED = ("safety_checker",)
+"""Parts that are not loaded."""
+
 
 class AnyPipeline(Adapter):
     """``diffusers:ID_OR_DIR``: whatever pipeline the checkpoint names, called with a prompt.
@@ -59,7 +62,7 @@ class AnyPipeline(Adapter):
         logging.disable_progress_bar()
         index = read_config(self.folder / "model_index.json")
         # A safety checker would blacken pictures and so change what is measured.
-        without = {name: None for name in ("safety_checker",) if name in index}
+        without = {name: None for name in UNUSED if name in index}
         options = {"torch_dtype": checkpoints.torch_dtype(dtype), "use_safetensors": True, "local_files_only": True}
         try:
             return DiffusionPipeline.from_pretrained(self.folder, **options, **without)
@@ -80,10 +83,14 @@ class AnyPipeline(Adapter):
         }
         taken = {name: value for name, value in options.items() if name in self._accepts and value is not None}
         pictures = self.pipeline(prompt=[request.prompt for request in requests], **taken).images
+        if not np.isfinite(pictures).all():
+            raise BenchError(f"'{self.checkpoint}' gives NaN in {self.pipeline.dtype}: use --dtype bf16 or fp32")
         return (np.clip(pictures, 0, 1) * 255).round().astype(np.uint8)  # type: ignore[no-any-return]
 
     def fingerprint(self) -> str:
-        return checkpoints.fingerprint(self.folder)
+        index = read_config(self.folder / "model_index.json")
+        parts = [name for name in index if (self.folder / name).is_dir() and name not in UNUSED]
+        return checkpoints.fingerprint(self.folder, "", *parts)
 
     def noise_digest(self, request: Request) -> str:
         return f"torch-{noise.key(request, 'pipeline'):032x}"[:22]

@@ -52,6 +52,8 @@ class Traits:
     editing: bool = False
     size_multiple: int = 8
     """Height and width must be multiples of this."""
+    sampled: bool = True
+    """Whether scheduler, steps and guidance mean anything to it."""
 
 
 class Adapter(ABC):
@@ -81,7 +83,10 @@ class Adapter(ABC):
         return {}
 
     def fingerprint(self) -> str:
-        """A short text that changes when the weights do; may be asked for before ``load``."""
+        """A short text that changes when the weights do; may be asked for before ``load``.
+
+        The code of the class is taken care of: a changed file makes other pictures.
+        """
         return self.checkpoint or type(self).__qualname__
 
     def noise_digest(self, request: Request) -> str | None:

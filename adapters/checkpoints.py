@@ -48,9 +48,8 @@ def torch_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise BenchError(
-            f"device '{name}' cannot be used here ({first_line(error)}); --device cpu always can"
-        ) from error
+        why = first_line(error).partition(":")[0][:80]
+        raise BenchError(f"device '{name}' cannot be used here ({why}); --device cpu always can") from error
     return device
 
 
@@ -165,10 +164,20 @@ def weight_files(place: Path) -> list[Path]:
     raise BenchError(f"'{place}' holds neither {STEMS[0]}.safetensors nor {STEMS[1]}.safetensors")
 
 
-def fingerprint(folder: Path) -> str:
-    """Return 16 hex digits of sha256 over names and bytes of every config*.json and *.safetensors below ``folder``."""
-    files = {path for pattern in ("config*.json", "*.safetensors") for path in folder.rglob(pattern) if path.is_file()}
+def fingerprint(folder: Path, *parts: str) -> str:
+    """Return 16 hex digits of sha256 over all that is loaded from the subfolders ``parts`` of a checkpoint.
+
+    That is the weights that ``load_component`` would take, and every configuration, vocabulary or schedule beside them;
+    without parts, of ``folder`` itself. What else lies there (other precisions, a safety checker) does not count.
+    """
+    files = [file for part in parts or ("",) for file in _loaded_files(folder / part)]
     return digest({path.relative_to(folder).as_posix(): path for path in files})
+
+
+def _loaded_files(place: Path) -> list[Path]:
+    texts = [path for pattern in ("*.json", "*.txt", "*.model") for path in place.glob(pattern) if path.is_file()]
+    has_weights = any(place.glob("*.safetensors")) or any(path for kind in PICKLES for path in place.glob(kind))
+    return texts + (weight_files(place) if has_weights else [])
 
 
 def digest(files: Mapping[str, Path]) -> str:

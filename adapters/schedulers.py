@@ -27,6 +27,8 @@ def make_scheduler(name: str, config: Mapping[str, Any], steps: int) -> Any:
 
     class_name, options = CLASSES[name]
     scheduler = getattr(diffusers, class_name).from_config(dict(config), **options)
+    if steps > scheduler.config.num_train_timesteps:
+        raise BenchError(f"scheduler '{name}' cannot take {steps} steps of {scheduler.config.num_train_timesteps}")
     try:
         scheduler.set_timesteps(steps)
     except (ValueError, IndexError) as error:

@@ -131,6 +131,8 @@ class StableDiffusion(Adapter):
     def decode(self, latents: torch.Tensor) -> Images:
         """Return pictures from latents in the UNet's scale."""
         decoded = self.vae.decode((latents / self.vae.config.scaling_factor).to(self.dtype), return_dict=False)[0]
+        if not decoded.isfinite().all():  # it would become a black picture and be measured as one
+            raise BenchError(f"the decoder of '{self.checkpoint}' gives NaN in {self.dtype}: use --dtype bf16 or fp32")
         pixels = (decoded.float() / 2 + 0.5).clamp(0, 1).mul(255).round()
         return pixels.permute(0, 2, 3, 1).byte().cpu().numpy()  # type: ignore[no-any-return]
 
@@ -156,7 +158,7 @@ class StableDiffusion(Adapter):
         return int(min(self.tokenizer.model_max_length, self.text_encoder.config.max_position_embeddings))
 
     def fingerprint(self) -> str:
-        return checkpoints.fingerprint(self.folder)
+        return checkpoints.fingerprint(self.folder, "tokenizer", "scheduler", *COMPONENTS)
 
     def noise_digest(self, request: Request) -> str:
         return noise.digest(noise.normal(request, self.latent_shape(request)))
@@ -166,7 +168,8 @@ class StableDiffusion(Adapter):
         if len(ids) <= self.max_tokens:
             return []
         cut = self.tokenizer.decode(ids[self.max_tokens - 1 : -1])
-        return [f"prompt cut after {self.max_tokens} tokens, left out: '{cut}'"]
+        shown = cut if len(cut) <= 100 else f"{cut[:48]} … {cut[-48:]}"
+        return [f"prompt cut after {self.max_tokens} tokens, left out: '{shown}'"]
 
     def stages(self) -> dict[str, Stage]:
         config = self.unet.config
@@ -192,7 +195,8 @@ class StableDiffusion(Adapter):
 
         steps = len(self.scheduler.timesteps)
         return {
-            "text_encoder": Stage(self.text_encoder, text, copies),
+            # Once: the negative prompt is encoded once for all pictures.
+            "text_encoder": Stage(self.text_encoder, text, 1),
             "unet": Stage(self.unet, unet, steps * copies),
             "decoder": Stage(self.vae.decoder, decoder, 1),
         }

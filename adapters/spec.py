@@ -66,6 +66,9 @@ def _cut_options(text: str) -> tuple[str, str]:
     raise BenchError(f"brackets in '{text}' do not match")
 
 
+_NAMED = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
 def construct(found: type[Any], spec: Spec, options: dict[str, str], also: tuple[str, ...] = ()) -> Any:
     """Call the class ``found`` with the argument of ``spec`` and with ``options``.
 
@@ -74,14 +77,24 @@ def construct(found: type[Any], spec: Spec, options: dict[str, str], also: tuple
     """
     parameters = inspect.signature(found).parameters
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    known = [name for name, p in parameters.items() if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    known = [name for name, p in parameters.items() if p.kind in _NAMED]
     known = [name for name in known if name != "argument"] + list(also)
     for option in options:
         if option not in known and not takes_any:
             listed = ", ".join(known) or "none"
             raise BenchError(f"'{spec.name}' has no option '{option}'{suggest(option, known)} (options: {listed})")
-    if spec.argument is None:
-        return found(**options)
-    if "argument" not in parameters:
+    lacking = [
+        p.name for p in parameters.values() if p.default is p.empty and p.kind in _NAMED and p.name not in options
+    ]
+    if "argument" in lacking and spec.argument is None:
+        raise BenchError(f"'{spec.name}' needs an argument: {spec.name}:SOMETHING")
+    if lacking and lacking != ["argument"]:
+        raise BenchError(f"'{spec.name}' needs the option '{lacking[-1]}': {spec.name}[{lacking[-1]}=VALUE]")
+    if inspect.isabstract(found):
+        raise BenchError(f"'{spec.text}' lacks {', '.join(sorted(found.__abstractmethods__))}: define them")
+    if spec.argument is not None and "argument" not in parameters:
         raise BenchError(f"'{spec.name}' takes no argument ':{spec.argument}'")
-    return found(spec.argument, **options)
+    try:
+        return found(**options) if spec.argument is None else found(spec.argument, **options)
+    except (ValueError, TypeError) as error:
+        raise BenchError(f"'{spec.text}': {error}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -101,9 +102,9 @@ def run(
 
     Killed or stopped, the same command goes on where it was: nothing is lost and nothing is made twice.
     """  # fmt: skip
+    asked = dict(locals())
     from .commands import run_command
 
-    asked = {name: value for name, value in locals().items() if name != "run_command"}
     run_command(**asked)
 
 
@@ -237,6 +238,9 @@ def main() -> None:
     """Run the command line: one line and status 2 for an error, the traceback with ``--debug``."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
+    for stream in (sys.stdout, sys.stderr):  # a console that knows no arrows gets question marks
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     sys.exit(status(arguments, debug))
 
 

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import BenchError
+from ..core.errors import BenchError, printable
+from ..core.registry import suggest
 from ..core.weights import WeightsFinder
 from ..reports.schema import Run, load_run
 from .options import Options
@@ -20,6 +21,7 @@ from .suites import Suite, find_suite, parse_change
 def run_command(**asked: Any) -> None:
     """``bench run``; see there for the options."""
     _quiet_libraries()
+    _exact_arithmetic()
     # A CI runner ends a job by SIGTERM: that leaves a run to go on with, as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if asked["offline"]:
@@ -48,17 +50,25 @@ def report_command(runs: Sequence[Path], html: Path | None, markdown: Path | Non
 
     if len(runs) > 1 and (html or markdown):
         raise BenchError("--html and --markdown take one run: name the runs one by one")
-    for path in runs:
-        run = load_run(path)
-        print(run.to_json(), end="") if as_json else _print_run(run)
-        for written in rewrite(run, path, html, markdown):
-            _say(f"report: {written}")
+    found = [load_run(path) for path in runs]
+    if as_json:
+        texts = [run.to_json().strip() for run in found]
+        print(texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]")
+    for run, path in zip(found, runs, strict=True):
+        if not as_json:
+            if len(runs) > 1:
+                print(printable(str(path)))
+            _print_run(run)
+        if html or markdown or not as_json:
+            for written in rewrite(run, path, html, markdown):
+                _say(f"report: {written}")
 
 
 def fetch_command(names: Sequence[str], from_: Path | None, root: Path | None, offline: bool, as_json: bool) -> None:
     """``bench fetch``."""
+    from ..datasets.catalog import DATASETS
     from ..datasets.dataset import data_root
-    from ..datasets.fetch import fetch
+    from ..datasets.fetch import fetch, missing
     from .progress import Reporter, task
 
     found: dict[str, list[str]] = {}
@@ -69,6 +79,9 @@ def fetch_command(names: Sequence[str], from_: Path | None, root: Path | None, o
                 report(done // 1_000_000, total // 1_000_000)
 
             paths = fetch(name, data_root(root), from_dir=from_, offline=offline, progress=megabytes)
+        for archive in missing(DATASETS.get(name), data_root(root)):
+            where = archive.place(data_root(root))
+            _say(f"{name}: still missing {where} ({archive.files:,} files): not all of it is in '{from_}'")
         found[name] = [str(path) for path in paths]
     if as_json:
         print(json.dumps(found, indent=2))
@@ -79,13 +92,13 @@ def fetch_command(names: Sequence[str], from_: Path | None, root: Path | None, o
 
 def _options(asked: dict[str, Any], suite: Suite) -> Options:
     from ..adapters.spec import split_list
+    from ..metrics import METRICS
 
-    metrics = tuple(split_list(asked["metrics"])) if asked["metrics"] is not None else None
-    if metrics is not None:
-        from ..metrics import METRICS
-
-        for name in metrics:
-            METRICS.target(name)
+    metrics = None if asked["metrics"] is None else tuple(split_list(asked["metrics"]))
+    if metrics == ():
+        raise BenchError("--metrics is empty: name a metric, such as psnr")
+    for name in metrics or suite.metrics:
+        METRICS.target(name)
     return Options(
         suite=suite,
         methods=asked["methods"],
@@ -99,16 +112,44 @@ def _options(asked: dict[str, Any], suite: Suite) -> Options:
         prompts=asked["prompts"],
         reference=asked["reference"],
         data_root=asked["data_root"],
-        weights=WeightsFinder(dict(_weights(text) for text in asked["weights"] or []), asked["offline"]),
+        weights=finder(asked["weights"], asked["offline"]),
         strict=asked["strict"],
     )
 
 
+def finder(named: Sequence[str] | None, offline: bool) -> WeightsFinder:
+    """Return what finds weights, with the files of ``--weights NAME=FILE`` first.
+
+    Raises BenchError for a name that nothing asks for, or a file that is not there.
+    """
+    from .progress import lines
+
+    return WeightsFinder(dict(_weights(text) for text in named or []), offline, lines("fetch weights (MB)", 1_000_000))
+
+
 def _weights(text: str) -> tuple[str, Path]:
-    name, equals, file = text.partition("=")
+    name, equals, file = (part.strip() for part in text.partition("="))
     if not equals or not name or not file:
         raise BenchError(f"--weights '{text}': write NAME=FILE, for example inception=weights.pth")
-    return name.strip(), Path(file.strip()).expanduser()
+    known = weights_names()
+    if name not in known:
+        raise BenchError(f"--weights {name}: unknown name{suggest(name, known)} (known: {', '.join(known)})")
+    path = Path(file).expanduser()
+    if not path.is_file():
+        raise BenchError(f"--weights {name}: no file '{file}'")
+    return name, path
+
+
+def weights_names() -> list[str]:
+    """The names that ``--weights`` takes."""
+    from ..adapters.codecs import taef2, vaelight
+    from ..metrics.extractors import NETWORKS
+    from ..metrics.setup import Setup
+
+    setups = [Setup(lpips_net=net) for net in ("squeeze", "alex", "vgg")]
+    found = [NETWORKS.get(name).weights(setup) for name in NETWORKS.names() for setup in setups]
+    found += [taef2.ENCODER, taef2.DECODER, vaelight.ENCODER, vaelight.DECODER]
+    return list(dict.fromkeys(known.name for known in found if known))
 
 
 def _device(name: str) -> str:
@@ -140,8 +181,18 @@ def _quiet_libraries() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
+def _exact_arithmetic() -> None:
+    # On NVIDIA cards convolutions in "fp32" are TF32 by default, and may differ from one call to the next.
+    import torch
+
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+
+
 def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    print(printable(text), file=sys.stderr, flush=True)
 
 
 def _print_run(run: Run) -> None:
@@ -149,6 +200,6 @@ def _print_run(run: Run) -> None:
 
     from ..reports.console import console_table, footnotes
 
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(console_table(run, console.width))
     console.print(footnotes(run))

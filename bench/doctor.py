@@ -95,7 +95,7 @@ def _weights() -> Iterator[Finding]:
         try:
             yield Finding("weights", known.name, True, str(finder.find(known).path))
         except BenchError as error:
-            yield Finding("weights", known.name, False, str(error))
+            yield Finding("weights", known.name, False, str(error).rpartition(" (")[0])  # less why it was not fetched
 
 
 def _datasets() -> Iterator[Finding]:

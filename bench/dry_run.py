@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from .options import Options
 from .plan import make_plan
-from .rows import Row, latency
+from .rows import Row
 from .store import Record, Store
+from .timing import latency
 
 PNG_BYTES_PER_PIXEL = 1.6
 """Photographs at the store's compression; measured 1.5 to 1.8 on the Kodak photos."""
@@ -37,7 +38,14 @@ def describe(options: Options, directory: Path, as_json: bool) -> None:
     records = Store.read(directory)
     rows = [outlook(row, records) for row in plan.rows]
     if as_json:
-        found = {"rows": [row._asdict() for row in rows], "skipped": [item.model_dump() for item in plan.skipped]}
+        found = {
+            "suite": options.suite.name,
+            "items": plan.items,
+            "total": plan.total,
+            "rows": [row._asdict() for row in rows],
+            "skipped": [item.model_dump() for item in plan.skipped],
+            "notes": plan.notes,
+        }
         print(json.dumps(found, indent=2))
         return
     print(f"suite {options.suite.name}: {plan.items:,} of {plan.total:,} items, batches of {plan.batch_size}")

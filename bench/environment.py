@@ -48,7 +48,7 @@ def _version(name: str) -> str | None:
 
 
 class PeakMemory:
-    """The peak memory since it was made: the accelerator's, or what is resident of this process where Linux tells."""
+    """The memory taken since it was made, at its peak: the accelerator's, or this process's where Linux tells."""
 
     def __init__(self, device: str) -> None:
         self.cuda = device if device.startswith("cuda") else None
@@ -60,21 +60,27 @@ class PeakMemory:
             self._reset()
 
     def bytes(self) -> int | None:
-        """Return the peak in bytes, None where the platform does not tell."""
+        """Return the peak in bytes above what was taken before (CPU), None where the platform does not tell."""
         if self.cuda:
             import torch
 
             return torch.cuda.max_memory_allocated(self.cuda)
-        try:
-            found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-        except OSError:
-            found = None
-        return int(found.group(1)) * 1024 if found and self._can_reset else None
+        peak = _status("VmHWM")
+        return max(0, peak - self._before) if peak and self._can_reset else None
 
     def _reset(self) -> None:
         # Without a reset the figure would be the peak of everything that ran before in this process.
+        self._before = _status("VmRSS") or 0
         try:
             Path("/proc/self/clear_refs").write_text("5")
             self._can_reset = True
         except OSError:
             self._can_reset = False
+
+
+def _status(field: str) -> int | None:
+    try:
+        found = re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    except OSError:
+        return None
+    return int(found.group(1)) * 1024 if found else None

@@ -78,7 +78,7 @@ def find_dataset(options: Options) -> Dataset:
 def methods_of(options: Options) -> list[Method]:
     """The methods to run, the sweep spread out. Raises BenchError where one stands twice."""
     suite = options.suite
-    named = [Method(method=text) for text in split_list(options.methods)] if options.methods else suite.methods
+    named = suite.methods if options.methods is None else [Method(method=text) for text in split_list(options.methods)]
     if suite.sweep:
         named = [_with(method, suite.sweep.setting, value) for method in named for value in suite.sweep.values]
     texts = [method.method for method in named]

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from ..adapters import make_adapter
+from ..adapters import ADAPTERS, make_adapter
 from ..adapters.base import Adapter, Settings
+from ..adapters.codecs import CODECS
+from ..adapters.spec import parse
 from ..core.errors import BenchError
 from ..datasets.dataset import data_root
 from ..datasets.request import Request
 from ..reports.schema import Skipped
-from .codecs import plan_codecs
 from .options import Options, Plan, default_batch, find_dataset, methods_of, skip
+from .plan_codecs import plan_codecs
 from .rows import AdapterRow, Row
 from .suites import Method
 
@@ -27,49 +29,61 @@ def make_plan(options: Options, directory: Path) -> Plan:
 
     Raises BenchError for anything unknown or missing; a method of the suite's own set that cannot run is skipped.
     """
-    if options.suite.kind == "codec":
-        return plan_codecs(options, directory)
-    return plan_methods(options)
+    return plan_codecs(options, directory) if options.suite.kind == "codec" else plan_methods(options)
 
 
 def plan_methods(options: Options) -> Plan:
     """Plan a suite that makes pictures from prompts."""
-    dataset, suite = find_dataset(options), options.suite
+    dataset, size = find_dataset(options), options.suite.sampling.size
     prompts = {prompt.id: prompt for prompt in dataset.prompts(data_root(options.data_root))}
-    adapters, skipped = _adapters(options)
-    texts = {name: prompt.text for name, prompt in prompts.items()}
-    notes, kept = [], set(prompts)
-    for method, adapter in adapters:
-        chosen = adapter.select(texts)
-        if chosen is not None:
-            kept &= chosen
-            notes.append(f"{method.method} has pictures for {len(chosen):,} of {len(prompts):,} prompts")
+    usable, skipped = _usable(options, {name: prompt.text for name, prompt in prompts.items()})
+    kept = set.intersection(set(prompts), *(item.prompts for item in usable if item.prompts is not None))
     if not kept:
         raise BenchError("no prompt has a picture in every folder given: run the folders one by one")
     used = [prompt for name, prompt in prompts.items() if name in kept][: options.limit]
     rows: list[Row] = []
-    for method, adapter in adapters:
-        requests = list(_requests(options, used[: method.n]))
-        _check_size(method.method, adapter, suite.sampling.size)
+    for item in usable:
+        requests = _requests(options, used[: item.method.n])
         try:
-            rows.append(AdapterRow(method.method, adapter, requests, options.device, options.dtype))
+            rows.append(AdapterRow(item.method.method, item.adapter, requests, options.device, options.dtype))
         except BenchError as error:
-            skip(options, skipped, method.method, error)
-    batch = options.batch_size or default_batch(suite.sampling.size, options.device)
+            skip(options, skipped, item.method.method, error)
+    notes = [
+        f"{item.method.method} has pictures for {len(item.prompts):,} of {len(prompts):,} prompts"
+        for item in usable
+        if item.prompts is not None
+    ]
+    batch = options.batch_size or default_batch(size, options.device)
     return Plan(rows, skipped, None, len(used), len(prompts), notes, batch)
 
 
-def _adapters(options: Options) -> tuple[list[tuple[Method, Adapter]], list[Skipped]]:
+class _Usable(NamedTuple):
+    method: Method
+    adapter: Adapter
+    prompts: set[str] | None
+    """Those it can serve; None for all."""
+
+
+def _usable(options: Options, texts: Mapping[str, str]) -> tuple[list[_Usable], list[Skipped]]:
     sampling = options.suite.sampling
     settings = Settings(sampling.scheduler, sampling.steps, sampling.guidance)
-    made: list[tuple[Method, Adapter]] = []
+    found: list[_Usable] = []
     skipped: list[Skipped] = []
     for method in methods_of(options):
         try:
-            made.append((method, make_adapter(method.method, settings)))
+            _check_no_codec(method.method, options.suite.name)
+            adapter = make_adapter(method.method, settings)
+            _check_size(method.method, adapter, sampling.size)
+            found.append(_Usable(method, adapter, adapter.select(texts)))
         except BenchError as error:
             skip(options, skipped, method.method, error)
-    return made, skipped
+    return found, skipped
+
+
+def _check_no_codec(text: str, suite: str) -> None:
+    name = parse(text).name
+    if name in CODECS and name not in ADAPTERS:
+        raise BenchError(f"'{text}' is a codec, suite '{suite}' takes methods: add --suite decoders")
 
 
 def _requests(options: Options, prompts: Sequence[Prompt]) -> Sequence[Request]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -44,6 +44,12 @@ def task(description: str, total: int, done: int = 0) -> Iterator[Reporter]:
             yield lambda count, new_total=None: bar.update(identifier, completed=count, total=new_total)
     else:
         yield _Lines(description, total, done)
+
+
+def lines(description: str, unit: int) -> Callable[[int, int], None]:
+    """Return what says now and then how far a transfer is, in multiples of ``unit`` bytes."""
+    told = _Lines(description, 0, 0)
+    return lambda done, total: told(done // unit, total // unit)
 
 
 def _plain(text: str) -> str:

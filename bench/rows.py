@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
-import statistics
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,8 +25,11 @@ from ..core.files import sha256_file
 from ..datasets.images import center_crop, load_rgb
 from ..datasets.photos import Photo
 from ..datasets.request import Request
-from ..reports.schema import CodecFacts, Cost, Latency, RunSettings
+from ..reports.schema import CodecFacts, Cost, RunSettings
 from .store import Produced, Record
+
+LIBRARIES = ("t2ibench", "torch", "diffusers", "transformers")
+"""Another version of these may make other pictures from the same weights."""
 
 
 class Job(NamedTuple):
@@ -46,35 +50,43 @@ class Facts(BaseModel):
     settings: RunSettings
     cost: Cost = Cost()
     codec: CodecFacts | None = None
+    notes: list[str] = []
 
 
 class Row(ABC):
     """One method on the run's prompts or photos."""
 
-    def __init__(self, method: str, device: str, dtype: str, size: tuple[int, int]) -> None:
-        self.method, self.device, self.dtype, self.size = method, device, dtype, size
-        self.jobs: list[Job] = []
-        self.loaded = False
-        self.peak_memory: int | None = None
-
+    method: str
+    size: tuple[int, int]
+    """Height and width of the pictures."""
+    identity: list[Any]
+    """All that decides the pictures, beside the samples."""
+    jobs: Sequence[Job]
     checkpoint: str | None = None
+    device: str | None = None
+    dtype: str | None = None
+    warm = False
+    """Whether a batch has been produced since loading."""
 
     @property
     def key(self) -> str:
-        """Digest of the row's identity, without its samples."""
-        return _digest([self.method, self.device, self.dtype, *self.size])
+        """Digest of the row's identity."""
+        return digest([*self.identity, *self.size])
 
-    @abstractmethod
-    def load(self) -> None:
+    def settings(self) -> RunSettings:
+        """The settings that every row has."""
+        return RunSettings(size=f"{self.size[1]}x{self.size[0]}", dtype=self.dtype, device=self.device)
+
+    def load(self) -> None:  # noqa: B027 - photos need no loading
         """Load the method."""
 
     @abstractmethod
     def produce(self, jobs: Sequence[Job], batch_size: int) -> list[Produced]:
         """Make the pictures of one batch of jobs, padded to ``batch_size``."""
 
-    @abstractmethod
     def facts(self) -> Facts:
         """What is known of the loaded method."""
+        return Facts(settings=self.settings())
 
     def trial(self) -> float | None:
         """Return about how many seconds one picture takes, from one call of each part of the loaded method.
@@ -83,12 +95,17 @@ class Row(ABC):
         """
         return None
 
-    def unload(self) -> None:  # noqa: B027 - most rows hold nothing
-        """Let go of the method's memory."""
+    def unload(self) -> None:  # noqa: B027
+        """Let go of the method's memory; whether it was loaded or not."""
 
-    def settings(self) -> RunSettings:
-        """The settings that every row has."""
-        return RunSettings(size=f"{self.size[1]}x{self.size[0]}", dtype=self.dtype, device=self.device)
+    def record(self, job: Job, seconds: dict[str, float], batch: int, **more: Any) -> Record:
+        """The log's line for a job of which everything but the file is known."""
+        import torch
+
+        return Record(
+            key=job.key, method=self.method, prompt_id=job.prompt_id, sample=job.sample, image="", suffix="", size=0,
+            seconds=seconds, warm=self.warm, batch=batch, threads=torch.get_num_threads(), **more,
+        )  # fmt: skip
 
 
 class AdapterRow(Row):
@@ -96,34 +113,45 @@ class AdapterRow(Row):
 
     def __init__(self, method: str, adapter: Adapter, requests: Iterable[Request], device: str, dtype: str) -> None:
         requests = list(requests)
-        super().__init__(method, device, dtype, (requests[0].height, requests[0].width))
-        self.adapter, self.checkpoint = adapter, adapter.checkpoint
-        identity = [type(adapter).__module__, type(adapter).__qualname__, dict(adapter.options)]
-        identity += [asdict(adapter.settings), adapter.fingerprint(), dtype, device.partition(":")[0]]
-        self.jobs = [
-            Job(_digest([*identity, asdict(r), _file_digest(adapter.file(r))]), r.prompt_id, r.sample, r.prompt, r)
-            for r in requests
-        ]
+        self.method, self.adapter, self.device, self.dtype = method, adapter, device, dtype
+        self.checkpoint, self.size = adapter.checkpoint, (requests[0].height, requests[0].width)
+        self.identity = [
+            *_code(type(adapter)), dict(adapter.options), asdict(adapter.settings), adapter.fingerprint(),
+            dtype, device.partition(":")[0],
+        ]  # fmt: skip
+        self.jobs = [Job(self._key(r), r.prompt_id, r.sample, r.prompt, r) for r in requests]
+
+    def _key(self, request: Request) -> str:
+        if file := self.adapter.file(request):
+            return digest(["file", sha256_file(file), request.prompt_id])
+        return digest([*self.identity, asdict(request)])
 
     def load(self) -> None:
-        self.adapter.load(self.device, self.dtype)
+        self.adapter.load(self.device or "cpu", self.dtype or "fp32")
 
     def produce(self, jobs: Sequence[Job], batch_size: int) -> list[Produced]:
-        requests = [job.source for job in jobs]
-        files = [self.adapter.file(request) for request in requests]
-        if None not in files:
-            return [self._produced(job, file, {}, len(jobs)) for job, file in zip(jobs, files, strict=True)]
+        if self.adapter.file(jobs[0].source):
+            return [self._taken(job) for job in jobs]
         start = time.perf_counter()
-        pictures = self.adapter.generate(_padded(requests, batch_size))
-        seconds = (time.perf_counter() - start) / batch_size
-        _check_pictures(pictures, batch_size, self.method)
-        timing = {"end_to_end": seconds}
+        pictures = self._generate(_padded([job.source for job in jobs], batch_size))
+        timing = {"end_to_end": (time.perf_counter() - start) / batch_size}
         return [self._produced(job, picture, timing, batch_size) for job, picture in zip(jobs, pictures, strict=False)]
 
+    def _taken(self, job: Job) -> Produced:
+        file = self.adapter.file(job.source)
+        assert file is not None
+        load_rgb(file)  # a broken one is to be named here, not by its place in the store
+        return self._produced(job, file, {}, 0)
+
+    def _generate(self, requests: Sequence[Request]) -> NDArray[np.uint8]:
+        with _blamed(f"'{self.method}' on prompt '{requests[0].prompt_id}' and those after it"):
+            pictures = self.adapter.generate(requests)
+        _check_pictures(pictures, (len(requests), *self.size, 3), self.method)
+        return pictures
+
     def _produced(self, job: Job, pixels: Any, seconds: dict[str, float], batch: int) -> Produced:
-        request = job.source
-        noise, notes = self.adapter.noise_digest(request), self.adapter.notes(request)
-        return Produced(pixels, _record(self, job, seconds, batch, noise=noise, notes=notes))
+        noise, notes = self.adapter.noise_digest(job.source), self.adapter.notes(job.source)
+        return Produced(pixels, self.record(job, seconds, batch, noise=noise, notes=notes))
 
     def facts(self) -> Facts:
         if self.adapter.file(self.jobs[0].source):  # made elsewhere: how, nobody here knows
@@ -136,15 +164,14 @@ class AdapterRow(Row):
         if self.adapter.file(request):
             return 0.0
         parts = self.adapter.stages().values()
-        return sum(_seconds(stage, request, self.device) * stage.per_image for stage in parts) or None
+        return sum(_seconds(stage, request, self.device or "cpu") * stage.per_image for stage in parts) or None
 
     def _cost(self) -> Cost:
         from ..adapters.counting import count_macs, count_params, on_meta
 
-        stages = self.adapter.stages()
+        stages, request = self.adapter.stages(), self.jobs[0].source
         if not stages:
-            return Cost(peak_memory_bytes=self.peak_memory)
-        request = self.jobs[0].source
+            return Cost()
         macs = {}
         for name, stage in stages.items():
             module = on_meta(stage.module)
@@ -156,7 +183,6 @@ class AdapterRow(Row):
             macs_per_forward=macs[core],
             forwards_per_image=stages[core].per_image,
             macs_per_image=sum(macs[name] * stage.per_image for name, stage in stages.items()),
-            peak_memory_bytes=self.peak_memory,
         )
 
     def unload(self) -> None:
@@ -168,144 +194,179 @@ class SourceRow(Row):
     """The photos themselves, cropped: what codecs start from and are compared with."""
 
     def __init__(self, photos: Sequence[Photo], size: int) -> None:
-        super().__init__("source", "cpu", "uint8", (size, size))
+        self.method, self.size = "source", (size, size)
+        self.identity = ["source", size]
         self.jobs = [
-            Job(_digest(["source", size, sha256_file(photo.path)]), photo.id, 0, None, photo.path) for photo in photos
+            Job(digest([*self.identity, sha256_file(photo.path)]), photo.id, 0, None, photo.path) for photo in photos
         ]
-
-    def load(self) -> None:
-        """Nothing to load."""
 
     def value(self, job: Job) -> NDArray[np.uint8]:
         """The cropped photo: uint8, (size, size, 3)."""
         return center_crop(load_rgb(job.source), self.size[0])
 
     def produce(self, jobs: Sequence[Job], batch_size: int) -> list[Produced]:
-        return [Produced(self.value(job), _record(self, job, {}, len(jobs))) for job in jobs]
-
-    def facts(self) -> Facts:
-        return Facts(settings=self.settings())
+        return [Produced(self.value(job), self.record(job, {}, 0)) for job in jobs]
 
 
 class CodecRow(Row):
-    """An autoencoder on photos: encoded and decoded, or, given frozen latents, decoded only."""
+    """An autoencoder on photos: encoded and decoded, and compared with what went in."""
 
-    def __init__(self, method: str, codec: Codec, inputs: SourceRow | Latents, device: str, dtype: str) -> None:
-        """Load the loaded-once ``codec``; raises BenchError where it cannot read ``inputs``."""
-        super().__init__(method, device, dtype, inputs.size)
-        self.codec, self.inputs, self.checkpoint = codec, inputs, codec.checkpoint
-        codec.load(device, dtype)
-        if isinstance(inputs, Latents):
-            inputs.check(codec, method)
-        identity = [type(codec).__qualname__, method, codec.fingerprint(), dtype, device.partition(":")[0]]
-        self.jobs = [job._replace(key=_digest([*identity, job.key])) for job in inputs.jobs]
+    def __init__(self, method: str, make: Callable[[], Codec], jobs: Sequence[Job], size: tuple[int, int],
+                 asked: tuple[str, str]) -> None:  # fmt: skip
+        """``asked`` is the device and dtype; the codec is loaded once to learn its digest, and let go again.
+
+        Raises BenchError where it cannot be loaded.
+        """
+        self.method, self.make, self.size, self._asked = method, make, size, asked
+        self.load()
+        codec = self.codec
+        with _blamed(f"'{method}'", BenchError):
+            codec.check_size(*size)
+        self.checkpoint, self.device, self.dtype = codec.checkpoint, codec.device or asked[0], codec.dtype or asked[1]
+        self.traits = traits_of(codec)
+        self.identity = [*_code(type(codec)), method, codec.fingerprint(), self.dtype, self.device.partition(":")[0]]
+        self.jobs = [job._replace(key=digest([*self.identity, job.key]), source=job) for job in jobs]
+        self.unload()
 
     def load(self) -> None:
-        """Loaded when it was made: a codec is small, and its weights' digest is part of the jobs' keys."""
+        self.codec = self.make()
+        self.codec.load(*self._asked)
+
+    def inputs(self, jobs: Sequence[Job]) -> NDArray[Any]:
+        """What a batch starts from: cropped photos, uint8 (B, H, W, 3)."""
+        return np.stack([center_crop(load_rgb(job.source.source), self.size[0]) for job in jobs])
 
     def produce(self, jobs: Sequence[Job], batch_size: int) -> list[Produced]:
-        batch = np.stack(_padded([self.inputs.value(job) for job in jobs], batch_size))
-        if isinstance(self.inputs, Latents):
-            pictures, seconds = self._decode(translate(batch, self.inputs.teacher, self.codec))
-        else:
-            pictures, seconds = self._round_trip(batch)
+        with _blamed(f"'{self.method}' on '{jobs[0].prompt_id}' and those after it"):
+            pictures, seconds = self.reconstruct(self.inputs(_padded(jobs, batch_size)))
+        if not np.isfinite(pictures).all():  # it would become a black picture and be measured as one
+            raise BenchError(f"'{self.method}' gives NaN in {self.dtype}: use --dtype bf16 or fp32")
         pixels = (np.clip(pictures, 0, 1) * 255).round().astype(np.uint8)
         return [
-            Produced(image, _record(self, job, seconds, batch_size)) for job, image in zip(jobs, pixels, strict=False)
+            Produced(image, self.record(job, seconds, batch_size)) for job, image in zip(jobs, pixels, strict=False)
         ]
+
+    def reconstruct(self, inputs: NDArray[Any]) -> tuple[NDArray[np.float32], dict[str, float]]:
+        """Return float pictures (B, H, W, 3) and seconds per picture by stage."""
+        start = time.perf_counter()
+        code = self.codec.encode(inputs)
+        encoded = (time.perf_counter() - start) / len(inputs)
+        pictures, decoded = self.decode(code)
+        return pictures, {"encode": encoded, "decode": decoded}
+
+    def decode(self, code: Any) -> tuple[NDArray[np.float32], float]:
+        """Return float pictures (B, H, W, 3) and seconds per picture."""
+        start = time.perf_counter()
+        pictures = self.codec.decode(code)
+        return pictures, (time.perf_counter() - start) / len(pictures)
 
     def trial(self) -> float | None:
         (produced,) = self.produce(self.jobs[:1], 1)
         return sum(produced.record.seconds.values())
 
-    def _round_trip(self, photos: NDArray[np.uint8]) -> tuple[NDArray[np.float32], dict[str, float]]:
-        start = time.perf_counter()
-        code = self.codec.encode(photos)
-        encoded = (time.perf_counter() - start) / len(photos)
-        pictures, seconds = self._decode(code)
-        return pictures, {"encode": encoded, **seconds}
-
-    def _decode(self, code: Any) -> tuple[NDArray[np.float32], dict[str, float]]:
-        start = time.perf_counter()
-        pictures = self.codec.decode(code)
-        return pictures, {"decode": (time.perf_counter() - start) / len(pictures)}
-
     def facts(self) -> Facts:
         cost = self.codec.cost(*self.size)
-        codec = CodecFacts(
-            latent_channels=self.codec.latent_channels,
-            downsampling=self.codec.downsampling,
-            latent_space=self.codec.latent_space,
-            **cost._asdict(),
+        total = Cost(
+            params=_sum(cost.encoder_params, cost.decoder_params),
+            macs_per_forward=cost.decoder_macs,
+            forwards_per_image=1,
+            macs_per_image=_sum(cost.encoder_macs, cost.decoder_macs),
         )
-        return Facts(
-            settings=self.settings(),
-            cost=Cost(
-                params=_sum(cost.encoder_params, cost.decoder_params),
-                macs_per_forward=cost.decoder_macs,
-                forwards_per_image=1,
-                macs_per_image=_sum(cost.encoder_macs, cost.decoder_macs),
-                peak_memory_bytes=self.peak_memory,
-            ),
-            codec=codec,
-        )
+        codec = CodecFacts(**self.traits._asdict(), **cost._asdict())
+        notes = ["its weights are not the official ones"] if self.codec.official is False else []
+        return Facts(settings=self.settings(), cost=total, codec=codec, notes=notes)
 
     def unload(self) -> None:
         del self.codec
         _free(self.device)
 
 
-class Latents(NamedTuple):
-    """Frozen latents that several decoders are to decode."""
+class CodecTraits(NamedTuple):
+    """What must agree for one codec to decode another's latents."""
+
+    latent_channels: int | None
+    downsampling: int | None
+    latent_space: str | None
+
+
+def traits_of(codec: Codec) -> CodecTraits:
+    """The traits of a loaded codec."""
+    return CodecTraits(codec.latent_channels, codec.downsampling, codec.latent_space)
+
+
+class Frozen(NamedTuple):
+    """Latents that several decoders are to decode, and the codec whose encoder made them."""
 
     values: dict[str, NDArray[np.float32]]
-    """(C, h, w) each, by prompt id."""
-    jobs: list[Job]
+    """(C, h, w) each, in the scale of the teacher, by prompt id."""
     teacher: Codec
-    teacher_name: str
+    """Loaded."""
 
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width of the pictures."""
-        _, height, width = next(iter(self.values.values())).shape
-        factor = self.teacher.downsampling or 1
-        return height * factor, width * factor
 
-    def value(self, job: Job) -> NDArray[np.float32]:
-        """The latents of one job."""
-        return self.values[job.prompt_id]
+class DecoderRow(CodecRow):
+    """A decoder alone, on frozen latents."""
 
-    def check(self, codec: Codec, method: str) -> None:
-        """Raise BenchError where ``codec`` cannot be expected to read them."""
-        ours, theirs = self.teacher, codec
-        if (theirs.latent_channels, theirs.downsampling) != (ours.latent_channels, ours.downsampling):
+    def __init__(self, method: str, make: Callable[[], Codec], jobs: Sequence[Job], size: tuple[int, int],
+                 asked: tuple[str, str], frozen: Frozen) -> None:  # fmt: skip
+        """Raises BenchError where the codec cannot be expected to decode the latents; else as CodecRow."""
+        self.values, self.teacher = frozen
+        super().__init__(method, make, jobs, size, asked)
+
+    def load(self) -> None:
+        super().load()
+        ours, theirs = traits_of(self.teacher), traits_of(self.codec)
+        if ours[:2] != theirs[:2]:
             raise BenchError(
-                f"'{method}' has {theirs.latent_channels} channels at 1/{theirs.downsampling}, the latents of "
-                f"'{self.teacher_name}' {ours.latent_channels} at 1/{ours.downsampling}: it cannot decode them"
+                f"'{self.method}' has latents of {theirs.latent_channels} channels at 1/{theirs.downsampling}, the "
+                f"teacher of {ours.latent_channels} at 1/{ours.downsampling}: it cannot decode them"
             )
-        translate(next(iter(self.values.values())), ours, theirs)
+        self._translated(np.zeros((1, 1, 1, 1), np.float32))
 
+    def inputs(self, jobs: Sequence[Job]) -> NDArray[np.float32]:
+        return np.stack([self.values[job.prompt_id] for job in jobs])
 
-def latency(records: Sequence[Record], device: str | None) -> dict[str, Latency]:
-    """Return the median seconds per picture of every stage, over warm batches where there are any.
+    def reconstruct(self, inputs: NDArray[Any]) -> tuple[NDArray[np.float32], dict[str, float]]:
+        pictures, seconds = self.decode(self._translated(inputs))
+        return pictures, {"decode": seconds}
 
-    These are taken while the run is made, one batch after another; they are no protocol for ranking methods.
-    """
-    found = {}
-    for stage in dict.fromkeys(name for record in records for name in record.seconds):
-        timed = [record for record in records if stage in record.seconds]
-        warm = [record for record in timed if record.warm] or timed
-        seconds = sorted(record.seconds[stage] for record in warm)
-        p90 = seconds[min(len(seconds) - 1, int(0.9 * len(seconds)))]
-        found[stage] = Latency(
-            median_s=statistics.median(seconds), p90_s=p90, n=len(seconds), device=device or "unknown"
-        )
-    return found
+    def _translated(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
+        if self.codec.fingerprint() == self.teacher.fingerprint():
+            return latents
+        return translate(latents, self.teacher, self.codec)
 
 
 def batches(jobs: Sequence[Job], size: int) -> Iterator[Sequence[Job]]:
     """Cut ``jobs`` into batches of ``size``; the last may be shorter."""
     return (jobs[start : start + size] for start in range(0, len(jobs), size))
+
+
+def digest(parts: Any) -> str:
+    """Return 32 hex digits that change with anything in ``parts``."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
+
+
+def _code(kind: type) -> list[Any]:
+    """What tells one version of a class from another: its name, its source files, and the libraries below it."""
+    files = {inspect.getsourcefile(base) for base in kind.__mro__ if base.__module__ not in ("builtins", "abc")}
+    sources = [sha256_file(Path(file)) for file in sorted(filter(None, files)) if Path(file).is_file()]
+    return [kind.__module__, kind.__qualname__, sources, [version(name) for name in LIBRARIES]]
+
+
+class _blamed:  # noqa: N801 - reads as a statement
+    """Name the method and the prompt in whatever goes wrong inside; ``--debug`` shows where."""
+
+    def __init__(self, what: str, *also: type[Exception]) -> None:
+        self.what, self.also = what, also
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, self.also):
+            raise BenchError(f"{self.what}: {error}") from error
+        if isinstance(error, Exception) and not isinstance(error, BenchError):
+            more = "; try a smaller --batch-size" if type(error).__name__ == "OutOfMemoryError" else ""
+            raise BenchError(f"{self.what}: {type(error).__name__}: {error}{more} (--debug shows where)") from error
 
 
 def _seconds(stage: Stage, request: Request, device: str) -> float:
@@ -319,34 +380,15 @@ def _seconds(stage: Stage, request: Request, device: str) -> float:
         return time.perf_counter() - start
 
 
-def _record(row: Row, job: Job, seconds: dict[str, float], batch: int, **more: Any) -> Record:
-    import torch
-
-    return Record(
-        key=job.key, method=row.method, prompt_id=job.prompt_id, sample=job.sample, image="", suffix="", size=0,
-        seconds=seconds, warm=row.loaded, batch=batch, threads=torch.get_num_threads(), **more,
-    )  # fmt: skip
-
-
 def _padded(items: Sequence[Any], size: int) -> list[Any]:
     # Every batch has one size: a shorter last one would change the bits of its pictures.
     return [*items, *[items[-1]] * (size - len(items))]
 
 
-def _check_pictures(pictures: Any, count: int, method: str) -> None:
+def _check_pictures(pictures: Any, expected: tuple[int, ...], method: str) -> None:
     shape, kind = getattr(pictures, "shape", None), getattr(pictures, "dtype", None)
-    if kind != np.uint8 or shape is None or len(shape) != 4 or shape[0] != count or shape[3] != 3:
-        raise BenchError(
-            f"'{method}' returned {kind} of shape {shape}: generate must return uint8 of shape ({count}, H, W, 3)"
-        )
-
-
-def _digest(parts: Any) -> str:
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
-
-
-def _file_digest(path: Path | None) -> str | None:
-    return sha256_file(path) if path else None
+    if kind != np.uint8 or shape != expected:
+        raise BenchError(f"'{method}' returned {kind} of shape {shape}: generate must return uint8 of shape {expected}")
 
 
 def _sum(*parts: int | None) -> int | None:
@@ -354,11 +396,11 @@ def _sum(*parts: int | None) -> int | None:
     return sum(known) if known else None
 
 
-def _free(device: str) -> None:
+def _free(device: str | None) -> None:
     import gc
 
     gc.collect()
-    if device.startswith("cuda"):
+    if device and device.startswith("cuda"):
         import torch
 
         torch.cuda.empty_cache()

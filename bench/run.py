@@ -8,29 +8,32 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..core.errors import BenchError
+from ..core.errors import BenchError, WriteError
 from ..core.weights import cache_dir
 from ..datasets.dataset import data_root
 from ..datasets.images import load_rgb
+from ..metrics import METRICS
 from ..metrics.engine import Engine, MissingReference, Setup
 from ..metrics.sample import Sample
 from ..metrics.value import MetricValue
 from ..reports.schema import Picture, Result, Run, Skipped, SuiteInfo
 from ..reports.write import write_reports
+from . import timing
 from .environment import PeakMemory, environment
 from .options import Options, Plan, find_dataset
 from .plan import make_plan
 from .progress import task
-from .rows import Facts, Job, Row, batches, latency
+from .rows import Facts, Job, Row, batches
 from .saved import PICTURES, dump_pictures
-from .store import Store
+from .store import Record, Store
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..metrics.engine import Reference
+    from ..metrics import METRICS
+from ..metrics.engine import Reference
 
 
 @dataclass(frozen=True)
@@ -47,15 +50,18 @@ def run_suite(options: Options, directory: Path, fresh: bool = False, say: Calla
 
     Raises BenchError for all that the user can mend; what was finished until then is kept and never made again.
     """
-    with Store(directory, fresh) as store:
+    with Store(directory) as store:
         plan = make_plan(options, directory)
         measuring = Measuring(options, plan, store)
+        if fresh:  # only now: a mistyped option must not cost a finished run
+            store.clear()
         for line in [*plan.notes, *(f"skipped {item.method}: {item.reason}" for item in plan.skipped)]:
             say(line)
-        facts = {row.method: found for row in _all_rows(plan) if (found := _generate(row, plan, store, options))}
+        facts = {row.method: found for row in _all_rows(plan) if (found := _made(row, plan, store, options))}
         results = [_result(row, facts[row.method], measuring, store) for row in plan.rows if row.method in facts]
         if not results:
-            raise BenchError(f"no method of suite '{options.suite.name}' could run: {plan.skipped[0].reason}")
+            why = plan.skipped[0].reason if plan.skipped else "it names none"
+            raise BenchError(f"no method of suite '{options.suite.name}' could run: {why}")
         return _finish(_run(options, plan, results), plan, store, measuring)
 
 
@@ -63,29 +69,40 @@ def _all_rows(plan: Plan) -> list[Row]:
     return [plan.reference, *plan.rows] if plan.reference else plan.rows
 
 
-def _generate(row: Row, plan: Plan, store: Store, options: Options) -> Facts | None:
-    """Make what is missing of a row; None where a method of the suite's own set turned out not to load."""
-    missing = [job for job in row.jobs if job.key not in store.records]
-    kept = store.directory / "rows" / f"{row.key}.json"
-    if not missing and kept.exists():
-        return Facts.model_validate_json(kept.read_bytes())
-    memory = PeakMemory(options.device)
+def _made(row: Row, plan: Plan, store: Store, options: Options) -> Facts | None:
+    """Make what is missing of a row; None where a method of the suite's own set turned out not to run."""
     try:
-        row.load()
+        return _generate(row, plan.batch_size, store)
+    except WriteError:
+        raise
     except BenchError as error:
         if options.asked or row is plan.reference:
             raise
         plan.skipped.append(Skipped(method=row.method, reason=str(error)))
         return None
-    _produce(row, missing, plan.batch_size, store)
-    row.peak_memory = memory.bytes()
-    facts = row.facts()
-    row.unload()
-    store.save(f"rows/{row.key}.json", facts.model_dump_json())
+
+
+def _generate(row: Row, batch_size: int, store: Store) -> Facts:
+    missing = [job for job in row.jobs if job.key not in store.records]
+    kept = f"rows/{row.key}.json"
+    if not missing and (file := store.directory / kept).exists():
+        return Facts.model_validate_json(file.read_bytes())
+    memory = PeakMemory(row.device or "cpu")
+    try:
+        row.load()
+        produce(row, missing, batch_size, store)
+        peak = memory.bytes() if missing else None
+        facts = row.facts()
+        cost = facts.cost.model_copy(update={"peak_memory_bytes": peak})
+        facts = facts.model_copy(update={"cost": cost})
+    finally:
+        row.unload()
+    store.save(kept, facts.model_dump_json())
     return facts
 
 
-def _produce(row: Row, missing: Sequence[Job], batch_size: int, store: Store) -> None:
+def produce(row: Row, missing: Sequence[Job], batch_size: int, store: Store) -> None:
+    """Make ``missing`` jobs of a loaded row, batch by batch, each written behind the next one's computation."""
     done = len(row.jobs) - len(missing)
     with task(row.method, len(row.jobs), done) as report:
 
@@ -97,7 +114,7 @@ def _produce(row: Row, missing: Sequence[Job], batch_size: int, store: Store) ->
         try:
             for batch in batches(missing, batch_size):
                 store.add(row.produce(batch, batch_size), written)
-                row.loaded = True
+                row.warm = True
         finally:
             store.flush()
 
@@ -108,7 +125,7 @@ class Measuring:
     def __init__(self, options: Options, plan: Plan, store: Store) -> None:
         self.store, self.reference_row = store, plan.reference
         suite = options.suite
-        self.names = list(options.metrics or suite.metrics)
+        self.names = list(suite.metrics if options.metrics is None else options.metrics)
         setup = Setup(
             clip_model=suite.clip.model,
             clip_pretrained=suite.clip.pretrained,
@@ -120,13 +137,15 @@ class Measuring:
             cache=cache_dir() / "features",
         )
         self.engine = Engine(setup)
-        self.reference = reference_of(options) if plan.reference is None else None
+        self.reference = reference_of(options, self.names) if plan.reference is None else None
         self.prompted = plan.reference is None
         problems = self.engine.check(
             self.names, has_prompts=self.prompted, has_targets=plan.reference is not None, reference=self.reference
         )
         if problems and (options.metrics is not None or options.strict):
             raise BenchError("; ".join(f"{name}: {reason}" for name, reason in problems.items()))
+        self.targets = {job.prompt_id: job.key for job in plan.reference.jobs} if plan.reference else {}
+        """Store keys of the pictures compared with, by prompt id."""
         self.scores: list[tuple[str, str, int, str, float]] = []
 
     def measure(self, row: Row) -> dict[str, MetricValue]:
@@ -143,16 +162,8 @@ class Measuring:
         return values
 
     def _sample(self, job: Job) -> Sample:
-        target = self._target(job.prompt_id) if self.reference_row else None
+        target = self._stored(self.targets[job.prompt_id], job.prompt_id) if self.reference_row else None
         return self._stored(job.key, job.key, job.prompt, target)
-
-    def _target(self, prompt_id: str) -> Sample:
-        return self._stored(self.reference_keys[prompt_id], prompt_id)
-
-    @property
-    def reference_keys(self) -> Mapping[str, str]:
-        """Store keys of the reference pictures by prompt id."""
-        return {job.prompt_id: job.key for job in self.reference_row.jobs} if self.reference_row else {}
 
     def _stored(self, key: str, name: str, prompt: str | None = None, target: Sample | None = None) -> Sample:
         record = self.store.records[key]
@@ -166,11 +177,13 @@ class Measuring:
         return pd.DataFrame(self.scores, columns=["method", "prompt_id", "sample", "metric", "value"])
 
 
-def reference_of(options: Options) -> Reference:
+def reference_of(options: Options, metrics: Sequence[str]) -> Reference:
     """What Fréchet distances of a suite of prompts are taken to: ``--reference``, else the dataset's photos."""
     from ..core.files import sha256_file
     from ..datasets.images import image_files
 
+    if not any("reference" in METRICS.get(name).needs for name in metrics):
+        return None
     if options.reference is not None and options.reference.is_file():
         return options.reference
     try:
@@ -194,21 +207,20 @@ def _result(row: Row, facts: Facts, measuring: Measuring, store: Store) -> Resul
         n=len(records),
         settings=facts.settings,
         metrics=measuring.measure(row),
-        latency=latency(records, facts.settings.device),
+        latency=timing.latency(records, facts.settings.device),
         cost=facts.cost,
         codec=facts.codec,
-        notes=_notes(records),
+        notes=[*facts.notes, *_notes(records), *timing.notes(records)],
     )
 
 
-def _notes(records: Sequence[Any]) -> list[str]:
+def _notes(records: Sequence[Record]) -> list[str]:
     noted = [(record.prompt_id, note) for record in records for note in record.notes]
-    found = [f"{len(noted)} of {len(records)}: {noted[0][1]} (prompt {noted[0][0]})"] if noted else []
-    made = {(record.batch, record.threads) for record in records}
-    if len(made) > 1:
-        listed = ", ".join(f"batch {batch} on {threads} threads" for batch, threads in sorted(made))
-        found.append(f"made with {listed}: pictures may differ by rounding from those of one setting")
-    return found
+    if not noted:
+        return []
+    others = ", ".join(name for name, _ in noted[1:10]) + (", …" if len(noted) > 10 else "")
+    more = f"; also prompts {others}" if others else ""
+    return [f"{len(noted)} of {len(records)}: {noted[0][1]} (prompt {noted[0][0]}{more})"]
 
 
 def _run(options: Options, plan: Plan, results: list[Result]) -> Run:
@@ -243,9 +255,10 @@ def _finish(run: Run, plan: Plan, store: Store, measuring: Measuring) -> Finishe
     buffer = io.BytesIO()
     scores.to_parquet(buffer, index=False)
     store.save("scores.parquet", buffer.getvalue())
-    shown = pictures(plan, store, measuring.reference_keys)
+    shown = pictures(plan, store, measuring.targets)
     store.save(PICTURES, dump_pictures(shown, store.directory))
-    markdown, html = write_reports(run, store.directory, shown, scores)
+    markdown, html = store.directory / "report.md", store.directory / "report.html"
+    write_reports(run, shown, scores, markdown=markdown, html=html)
     store.save("run.json", run.to_json())
     return Finished(run, markdown, html)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from ..core.errors import BenchError
-from ..core.files import write_atomic
 from ..reports.schema import Picture, Run
 
 PICTURES = "pictures.json"
@@ -31,8 +31,8 @@ def load_pictures(directory: Path) -> list[Picture]:
     try:
         rows = json.loads(file.read_text(encoding="utf-8"))
         for row in rows:
-            row["file"] = directory / row["file"]
-            row["reference"] = directory / row["reference"] if row["reference"] else None
+            row["file"] = _inside(directory, row["file"])
+            row["reference"] = _inside(directory, row["reference"]) if row["reference"] else None
         return [Picture.model_validate(row) for row in rows]
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise BenchError(
@@ -40,23 +40,28 @@ def load_pictures(directory: Path) -> list[Picture]:
         ) from error
 
 
+def _inside(directory: Path, name: str) -> Path:
+    # A run may come from elsewhere: its report must not show other files of this machine.
+    path = directory / name
+    if not path.resolve().is_relative_to(directory.resolve()):
+        raise ValueError(f"'{name}' lies outside of the run")
+    return path
+
+
 def rewrite(run: Run, path: Path, html: Path | None, markdown: Path | None) -> list[Path]:
     """Write the reports of the run at ``path`` anew: to the files given, else beside its ``run.json``."""
     import pandas as pd
 
-    from ..reports.html import html as render_html
-    from ..reports.markdown import markdown as render_markdown
+    from ..reports.write import write_reports
 
     directory = path if path.is_dir() else path.parent
     pictures = load_pictures(directory)
+    if gone := sum(not picture.file.is_file() for picture in pictures):
+        print(f"{gone} of {len(pictures)} pictures are missing from '{directory}'", file=sys.stderr)
     try:
         scores = pd.read_parquet(io.BytesIO((directory / "scores.parquet").read_bytes()))
     except (OSError, ValueError) as error:
         raise BenchError(f"cannot read '{directory / 'scores.parquet'}': {error}") from error
     if html is None and markdown is None:
         html, markdown = directory / "report.html", directory / "report.md"
-    if html:
-        write_atomic(html, render_html(run, pictures, scores, beside=html.resolve().parent))
-    if markdown:
-        write_atomic(markdown, render_markdown(run, pictures, scores))
-    return [file for file in (html, markdown) if file]
+    return write_reports(run, pictures, scores, markdown=markdown, html=html)

@@ -8,12 +8,12 @@ a half-written last line, which is dropped, or a picture without a line, which i
 from __future__ import annotations
 
 import dataclasses
-import errno
 import hashlib
 import io
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -24,7 +24,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import BenchError
-from ..core.files import write_atomic
+from ..core.files import write_atomic, writing
+
+OURS = ("images", "log", "rows", "run.json", "scores.parquet", "pictures.json", "report.md", "report.html",
+        "latents.safetensors")  # fmt: skip
+"""All that a run leaves in its folder, beside MARK."""
+MARK = ".t2ibench"
+"""The file that marks a folder as a run's; locked while one writes there."""
 
 
 @dataclass(frozen=True)
@@ -63,14 +69,13 @@ class Produced:
 class Store:
     """Reads and writes the folder of one run."""
 
-    def __init__(self, directory: Path, fresh: bool = False) -> None:
+    def __init__(self, directory: Path) -> None:
+        """Take the folder, made where it is missing; BenchError where another run or somebody's files have it."""
         self.directory = directory
-        if fresh:
-            for name in ("images", "log"):
-                shutil.rmtree(directory / name, ignore_errors=True)
-        with _one_line(directory):
+        _check_ours(directory)
+        with writing(directory):
             (directory / "log").mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(directory)
+            self._lock = _lock(directory)
         for log in (directory / "log").glob("*.jsonl"):
             _drop_half_line(log)
         self.records = self.read(directory)
@@ -84,6 +89,14 @@ class Store:
         self._writer.shutdown()
         self._lock.close()
 
+    def clear(self) -> None:
+        """Delete all that a run has left here."""
+        for name in OURS:
+            path = self.directory / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        (self.directory / "log").mkdir()
+        self.records = {}
+
     def path(self, record: Record) -> Path:
         """Where the picture of a record lies."""
         return image_path(self.directory, record)
@@ -91,29 +104,35 @@ class Store:
     def add(self, batch: Sequence[Produced], done: Callable[[int], None] = lambda count: None) -> None:
         """Hand over a batch, to be written behind the next one's computation; ``done(count)`` tells when it is on disk.
 
-        Raises BenchError where an earlier batch could not be written, for example on a full disk.
+        Raises WriteError where an earlier batch could not be written, for example on a full disk.
         """
         # One batch may wait: more would only hold memory, the writer is much faster than any method.
         while len(self._pending) > 1:
-            self._pending.pop(0).result()
+            self._wait()
         self._pending.append(self._writer.submit(self._write, list(batch), done))
 
     def flush(self) -> None:
         """Wait until all that was handed over is on disk. Raises as ``add``."""
         while self._pending:
-            self._pending.pop(0).result()
+            self._wait()
 
     def save(self, name: str, data: bytes | str) -> Path:
-        """Write a file of the run atomically. Raises BenchError where that fails."""
-        with _one_line(path := self.directory / name):
-            write_atomic(path, data)
+        """Write a file of the run atomically. Raises WriteError where that fails."""
+        write_atomic(path := self.directory / name, data)
         return path
 
+    def _wait(self) -> None:
+        try:
+            self._pending.pop(0).result()
+        except BaseException:
+            for waiting in self._pending:
+                waiting.cancel()
+            self._pending.clear()
+            raise
+
     def _write(self, batch: list[Produced], done: Callable[[int], None]) -> None:
-        with _one_line(self.directory):
-            records = [self._put(item) for item in batch]
-            with (self.directory / "log" / "worker-0.jsonl").open("a", encoding="utf-8") as log:
-                log.write("".join(json.dumps(asdict(record)) + "\n" for record in records))
+        records = [self._put(item) for item in batch]
+        _append(self.directory / "log" / "worker-0.jsonl", "".join(json.dumps(asdict(r)) + "\n" for r in records))
         self.records.update({record.key: record for record in records})
         done(len(records))
 
@@ -173,6 +192,17 @@ def _parse(line: str, log: Path, number: int) -> Record:
         ) from error
 
 
+def _append(log: Path, lines: str) -> None:
+    with writing(log), log.open("ab") as file:
+        before = file.seek(0, os.SEEK_END)
+        try:
+            file.write(lines.encode())
+            file.flush()
+        except BaseException:  # no half line, or the next one would be glued to it
+            file.truncate(before)
+            raise
+
+
 def _drop_half_line(log: Path) -> None:
     data = log.read_bytes()
     whole = data.rfind(b"\n") + 1
@@ -180,14 +210,19 @@ def _drop_half_line(log: Path) -> None:
         os.truncate(log, whole)
 
 
+def _check_ours(directory: Path) -> None:
+    """Keep away from folders that hold files by our names and were never a run's."""
+    if (directory / MARK).exists():
+        return
+    foreign = next((name for name in OURS if (directory / name).exists()), None)
+    if foreign:
+        raise BenchError(f"'{directory}' holds '{foreign}' and is not the folder of a run: choose another --out")
+
+
 def _lock(directory: Path) -> IO[Any]:
-    file = (directory / ".lock").open("w")
+    file = (directory / MARK).open("w")
     try:
-        import fcntl
-    except ImportError:  # Windows: two runs in one folder are then the user's own care
-        return file
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _exclusive(file)
     except OSError as error:
         file.close()
         raise BenchError(
@@ -196,20 +231,12 @@ def _lock(directory: Path) -> IO[Any]:
     return file
 
 
-class _one_line:  # noqa: N801 - reads as a statement
-    """Turn failures to write into one line."""
+def _exclusive(file: IO[Any]) -> None:
+    if sys.platform == "win32":
+        import msvcrt
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
 
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OSError):
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            why = "the disk is full: free some space" if full else f"{error.strerror or error}: mend that"
-            raise BenchError(
-                f"cannot write to '{error.filename or self.path}': {why} and run the same command again, "
-                "finished pictures are kept"
-            ) from error
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

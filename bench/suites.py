@@ -72,7 +72,8 @@ class CodecMode(_Part):
 class Suite(_Part):
     """A suite file, validated."""
 
-    name: str
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """Also the name of a run's folder."""
     version: int = Field(ge=1)
     summary: str
     kind: Literal["generate", "codec"] = "generate"
@@ -106,6 +107,8 @@ def read_suite(path: str | Path, changes: Mapping[str, Any] | None = None) -> Su
     Raises BenchError for broken TOML (with its line), an unknown key, or a value out of range.
     """
     file = Path(path)
+    if not file.is_file():
+        raise BenchError(f"no suite file '{file}' (built-in suites: {', '.join(SUITES.names())})")
     try:
         data = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -153,6 +156,5 @@ def find_suite(name: str, changes: Mapping[str, Any] | None = None) -> Suite:
 
     Raises BenchError for an unknown name or a bad file.
     """
-    is_file = name.endswith(".toml") or Path(name).is_file()
-    path = name if is_file else SUITES.target(name)
-    return read_suite(path, changes)
+    is_file = name not in SUITES and (name.endswith(".toml") or Path(name).is_file())
+    return read_suite(name if is_file else SUITES.target(name), changes)

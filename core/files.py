@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import IO
 
-from .errors import BenchError
+from .errors import BenchError, WriteError
 
 Progress = Callable[[int, int], None]
 """Called with (bytes done, bytes in all; 0 where not known)."""
@@ -23,21 +26,49 @@ _TIMEOUT = 30.0
 _CHUNK = 1 << 18
 
 
-def write_atomic(path: Path, data: bytes | str) -> None:
-    """Write ``data`` to ``path`` through a temporary file beside it and a rename: readers see all of it or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn a failure to write ``path`` into a WriteError that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        mend = "free some space and run the same command again, what is finished is kept" if full else "choose another"
+        raise WriteError(f"cannot write '{path}': {error.strerror or error}; {mend}") from error
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path`` to write to; it becomes ``path`` if all goes well, else nothing is left.
+
+    Readers see all of the file or nothing. Raises WriteError where the disk fails.
+    """
     # Not tempfile: its files can be read by their owner alone.
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
-    try:
+    with writing(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            temporary.replace(path)
+        finally:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+def write_atomic(path: Path, data: bytes | str) -> None:
+    """Write ``data`` to ``path``, all of it or nothing. Raises WriteError where the disk fails."""
+    with replacing(path) as temporary:
         temporary.write_bytes(data.encode("utf-8") if isinstance(data, str) else data)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def sha256_file(path: Path) -> str:
-    """Return the sha256 of a file, 64 hex digits."""
+    """Return the sha256 of a file, 64 hex digits; computed once per process unless the file changes."""
+    status = path.stat()
+    return _sha256(path, status.st_size, status.st_mtime_ns)
+
+
+@cache
+def _sha256(path: Path, size: int, modified: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -37,8 +37,8 @@ def import_target(target: str) -> Any:
     module, _, attribute = target.partition(":")
     try:
         return getattr(import_module(module, __package__.rpartition(".")[0]), attribute)
-    except (ImportError, AttributeError) as error:
-        raise BenchError(f"cannot import '{target}': {error}") from error
+    except Exception as error:  # whatever a user's own module does when it is imported
+        raise BenchError(f"cannot import '{target}': {type(error).__name__}: {error}") from error
 
 
 @dataclass
@@ -83,7 +83,7 @@ class Registry(Generic[T]):
         base = import_target(self.base)
         if isinstance(found, base) or (isinstance(found, type) and issubclass(found, base)):
             return found  # type: ignore[return-value]
-        raise BenchError(f"{self.kind} '{name}' is {found!r}, not a {base.__name__}")
+        raise BenchError(f"{self.kind} '{name}' is {found!r}, which is no {base.__module__}.{base.__name__}")
 
     def _entry(self, name: str) -> Entry:
         if name in self.entries:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import shutil
 import zipfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from ..core.errors import BenchError
-from ..core.files import Progress, download, mismatch
+from ..core.files import Progress, download, mismatch, replacing
 from .catalog import DATASETS
 from .dataset import Archive, Dataset
 
@@ -114,7 +113,7 @@ def _copy(source: Path, archive: Archive, root: Path, progress: Progress | None)
     place = archive.place(root)
     files = [source] if source.is_file() else sorted(source.glob("*.jpg"))
     for file in _counted(files, [file.stat().st_size for file in files], progress):
-        with _writing(place if source.is_file() else place / file.name) as part:
+        with replacing(place if source.is_file() else place / file.name) as part:
             shutil.copyfile(file, part)
 
 
@@ -143,7 +142,7 @@ def _unpack_member(content: zipfile.ZipFile, info: zipfile.ZipInfo, archive: Arc
     place = root / archive.folder / info.filename
     if place.is_file() and place.stat().st_size == info.file_size:
         return
-    with _writing(place) as part, content.open(info) as source, part.open("wb") as target:
+    with replacing(place) as part, content.open(info) as source, part.open("wb") as target:
         shutil.copyfileobj(source, target)
 
 
@@ -154,22 +153,6 @@ def _counted(items: Sequence[T], sizes: Sequence[int], progress: Progress | None
         yield item
         if progress:
             progress(done, total)
-
-
-@contextmanager
-def _writing(place: Path) -> Iterator[Path]:
-    """Give a path to write to that becomes ``place`` if all goes well; raises BenchError where the disk fails."""
-    part = place.with_name(f".{place.name}.part")
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        yield part
-        part.replace(place)
-    except OSError as error:
-        raise BenchError(
-            f"cannot write {place}: {error.strerror or error}; free space or choose another folder"
-        ) from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _is_zip(archive: Archive) -> bool:

@@ -29,15 +29,20 @@ def console_table(run: Run, width: int = 100) -> rich.table.Table:
         draft.break_intervals = True
     while draft.width > width and (minor := [i for i in draft.shown if table.columns[i].minor]):
         draft.shown.remove(minor[-1])
-    return draft.draw()
+    drawn = draft.draw()
+    hidden = [column.title for i, column in enumerate(table.columns) if i not in draft.shown]
+    if hidden:
+        drawn.caption = f"a wider terminal and the reports also show: {', '.join(hidden)}"
+    return drawn
 
 
 def footnotes(run: Run) -> rich.text.Text:
-    """The footnotes of the main table, one a line, then what the suite says of all its numbers."""
+    """The footnotes of the main table, one a line, then what is said of all numbers and of single rows."""
     from rich.text import Text
 
     numbered = [f"{superscript((i,))} {clean(note)}" for i, note in enumerate(build(run).footnotes, 1)]
-    return Text("\n".join([*numbered, *(clean(note) for note in run.suite.notes)]), style="dim")
+    rows = [f"{result.method}: {note}" for result in run.results for note in result.notes]
+    return Text("\n".join([*numbered, *(clean(note) for note in [*run.suite.notes, *rows])]), style="dim")
 
 
 @dataclass

@@ -47,6 +47,7 @@ class Cost(_Part):
     forwards_per_image: int | None = None
     macs_per_image: int | None = None
     peak_memory_bytes: int | None = None
+    """On an accelerator the peak allocated; on a CPU what the process took more than before loading, at its peak."""
 
 
 class CodecFacts(_Part):
@@ -131,7 +132,7 @@ def load_run(path: str | Path) -> Run:
     try:
         data = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise BenchError(f"no run at '{path}': expected {file.name} there; has 'bench run' finished?") from error
+        raise BenchError(f"no run at '{path}': expected a run.json there; has 'bench run' finished?") from error
     except (ValueError, OSError) as error:
         raise BenchError(f"cannot read '{file}': {error}") from error
     found = data.get("schema") if isinstance(data, dict) else None

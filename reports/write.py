@@ -1,4 +1,4 @@
-"""The reports of a run, written beside it."""
+"""The reports of a run, written to files."""
 
 from __future__ import annotations
 
@@ -7,20 +7,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.files import write_atomic
-from .html import html
-from .markdown import markdown
+from .html import html as render_html
+from .markdown import markdown as render_markdown
 from .schema import Picture, Run
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def write_reports(run: Run, directory: Path, pictures: Sequence[Picture], scores: pd.DataFrame) -> tuple[Path, Path]:
-    """Write ``report.md`` and ``report.html`` into ``directory`` and return their paths.
+def write_reports(
+    run: Run, pictures: Sequence[Picture], scores: pd.DataFrame, *, markdown: Path | None, html: Path | None
+) -> list[Path]:
+    """Write the reports that a file is named for and return the files.
 
-    ``scores`` has the columns method, prompt_id, sample, metric, value. Raises OSError where they cannot be written.
+    ``scores`` has the columns method, prompt_id, sample, metric, value. Raises WriteError where one cannot be written.
     """
-    paths = directory / "report.md", directory / "report.html"
-    write_atomic(paths[0], markdown(run, pictures, scores))
-    write_atomic(paths[1], html(run, pictures, scores, beside=directory))
-    return paths
+    if markdown:
+        write_atomic(markdown, render_markdown(run, pictures, scores))
+    if html:
+        write_atomic(html, render_html(run, pictures, scores, beside=html.resolve().parent))
+    return [file for file in (html, markdown) if file]

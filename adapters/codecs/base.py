@@ -46,6 +46,10 @@ class Codec(ABC):
     checkpoint: str | None = None
     """Where the weights come from: a hub id, a file or folder, or None where there are none."""
 
+    device: str | None = None
+    """Where it always runs, whatever ``load`` is told; None where it follows."""
+    dtype: str | None = None
+    """What it always computes in; None where it follows ``load``."""
     official: bool | None = None
     """Whether all weight files are the published ones by their digests; None where none are known."""
 
@@ -108,9 +112,10 @@ def translate(latents: NDArray[np.float32], source: Codec, target: Codec) -> NDA
     if source is target:
         return latents
     if source.latent_space is None or source.latent_space != target.latent_space:
+        ours, theirs = (codec.latent_space or "an unnamed space" for codec in (source, target))
         raise BenchError(
-            f"latents of space '{source.latent_space}' cannot be decoded in space '{target.latent_space}': "
-            "choose two codecs of one space (vae:ID_OR_DIR[space=...] names it)"
+            f"'{source.checkpoint}' has latents of {ours}, '{target.checkpoint}' of {theirs}: choose codecs of one "
+            "space (vae:ID_OR_DIR[space=...] names it)"
         )
     if (source.latent_scale, source.latent_shift) == (target.latent_scale, target.latent_shift):
         return latents  # dividing by what was multiplied would cost the last bit

@@ -18,6 +18,9 @@ class Jpeg(Codec):
     def __init__(self, *, quality: str = "75") -> None:
         self.quality = _whole("jpeg", "quality", quality, 1, 100)
 
+    device = "cpu"
+    dtype = "uint8"
+
     def load(self, device: str, dtype: str) -> None:
         """Nothing to load; it runs on the CPU whatever ``device`` is."""
 
@@ -53,6 +56,9 @@ class Bicubic(Codec):
 
     def __init__(self, *, factor: str = "8") -> None:
         self.downsampling = self.factor = _whole("bicubic", "factor", factor, 2, 64)
+
+    device = "cpu"
+    dtype = "uint8"
 
     def load(self, device: str, dtype: str) -> None:
         """Nothing to load; it runs on the CPU whatever ``device`` is."""

@@ -137,8 +137,8 @@ def test_long_prompts_say_what_is_cut(tiny_sd: Path) -> None:
         ("sd15]", "brackets"),
         ("sd15:something", "takes no argument"),
         ("no.such:Thing", "cannot import"),
-        ("pathlib:Path", "not a Adapter"),
-        ("os.path:join", "not a Adapter"),
+        ("pathlib:Path", "which is no t2ibench.adapters.base.Adapter"),
+        ("os.path:join", "which is no t2ibench.adapters.base.Adapter"),
     ],
 )
 def test_bad_method_strings_are_one_line(text: str, message: str) -> None:

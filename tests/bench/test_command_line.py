@@ -29,6 +29,14 @@ PROMPTS = ["run", "--suite", "prompts", "--offline"]
         ([*DECODERS, "--methods", "jpeg[qality=9]"], "did you mean 'quality'?"),
         ([*DECODERS, "--methods", "jpeg,jpeg"], "named twice"),
         ([*DECODERS, "--methods", ","], "--methods is empty"),
+        ([*DECODERS, "--methods", ""], "--methods is empty"),
+        ([*DECODERS, "--metrics", ""], "--metrics is empty"),
+        ([*DECODERS, "--reference", "."], "leave out --reference"),
+        ([*DECODERS, "--weights", "incepton=x.pth"], "did you mean 'inception'?"),
+        ([*DECODERS, "--set", "codec.mode=latents", "--set", "codec.teacher=jpeg"], "has no latents"),
+        ([*DECODERS, "--set", "name=../elsewhere"], "name"),
+        ([*PROMPTS, "--methods", "diffusers", "--prompts", "p.txt"], "needs an argument"),
+        ([*PROMPTS, "--methods", "folder", "--prompts", "p.txt"], "needs an argument"),
         ([*DECODERS, "--metrics", "pnsr"], "unknown metric 'pnsr'; did you mean 'psnr'?"),
         ([*DECODERS, "--metrics", "fid"], "fid"),
         ([*DECODERS, "--set", "sampling.size=7"], "sampling.size"),
@@ -56,6 +64,7 @@ def test_one_line_and_status_2(
     bench: Bench, arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "p.txt").write_text("a bus")
     status, out, err = bench(*arguments)
     last = err.splitlines()[-1]
     assert status == 2
@@ -176,7 +185,7 @@ def pickled(file: Path) -> None:
 def test_prompt_files_without_prompts(bench: Bench, tmp_path: Path) -> None:
     for name, text in (("none.txt", "\n\n"), ("none.csv", "prompt\n"), ("odd.csv", "a,b\n1,2\n")):
         (tmp_path / name).write_text(text)
-        status, _, err = bench(*PROMPTS, "--prompts", tmp_path / name, "--methods", "sd15")
+        status, _, err = bench(*PROMPTS, "--prompts", tmp_path / name, "--methods", "sd15", "--out", tmp_path / "run")
         assert status == 2
         assert name in err
         assert err.count("\n") == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
@@ -128,7 +129,7 @@ def test_long_prompts_are_noted(bench: Bench, tiny_sd: Path, tmp_path: Path) -> 
     file = tmp_path / "long.txt"
     file.write_text("word " * 100 + "lost words")
     assert bench(*small(file, tiny_sd, tmp_path / "run"))[0] == 0
-    (note,) = read(tmp_path / "run")["results"][0]["notes"]
+    note, _ = read(tmp_path / "run")["results"][0]["notes"]
     assert "cut after 77 tokens" in note
     assert "lost words" in note
 
@@ -149,13 +150,16 @@ class Dots(Adapter):
 """
 
 
-def test_a_class_of_the_users_own(bench: Bench, prompts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "own_method.py").write_text(OWN.format(pause=0))
+def test_a_class_of_the_users_own_is_found_in_the_current_folder(
+    bench: Bench, prompts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "clouds_of_mine.py").write_text(OWN.format(pause=0))
     monkeypatch.chdir(tmp_path)
-    status, _, err = bench("run", "--suite", "prompts", "--prompts", prompts, "--methods", "own_method:Dots",
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    status, _, err = bench("run", "--suite", "prompts", "--prompts", prompts, "--methods", "clouds_of_mine:Dots",
                            "--set", "sampling.size=64")  # fmt: skip
     assert status == 0, err
-    assert read(tmp_path / "runs" / "prompts")["results"][0]["method"] == "own_method:Dots"
+    assert read(tmp_path / "runs" / "prompts")["results"][0]["method"] == "clouds_of_mine:Dots"
 
 
 def test_kill_9_loses_nothing_and_makes_nothing_twice(tmp_path: Path) -> None:
@@ -289,10 +293,154 @@ def test_report_writes_the_same_again(bench: Bench, prompts: Path, tiny_sd: Path
     assert "<img" in (tmp_path / "again.html").read_text()
 
 
-def test_fresh_makes_all_again(bench: Bench, prompts: Path, tiny_sd: Path, tmp_path: Path) -> None:
+def test_fresh_makes_all_again_but_not_after_a_mistake(
+    bench: Bench, prompts: Path, tiny_sd: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "run"
     assert bench(*small(prompts, tiny_sd, out))[0] == 0
     first = digests(out)
-    shutil.rmtree(out / "images")
-    assert bench(*small(prompts, tiny_sd, out, "--fresh"))[0] == 0
+    arguments = small(prompts, tiny_sd, out, "--fresh")
+    mistaken = [str(a).replace("sd15[", "sd51[") for a in arguments]
+    assert bench(*mistaken)[0] == 2
     assert digests(out) == first
+    assert (out / "run.json").exists()
+    shutil.rmtree(out / "images")
+    assert bench(*arguments)[0] == 0
+    assert digests(out) == first
+
+
+def test_what_a_row_says_of_itself_is_of_its_own_settings(
+    bench: Bench, prompts: Path, tiny_sd: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    for steps in (2, 3, 2):
+        options = f"scheduler=ddim,steps={steps}"
+        assert bench(*small(prompts, tiny_sd, out, "--limit", 1, options=options))[0] == 0
+        (result,) = read(out)["results"]
+        assert (result["settings"]["steps"], result["cost"]["forwards_per_image"]) == (steps, 2 * steps)
+
+
+def keys(out: Path) -> set[str]:
+    return {json.loads(line)["key"] for line in (out / "log" / "worker-0.jsonl").read_text().splitlines()}
+
+
+def test_a_changed_checkpoint_makes_other_pictures_an_unused_file_does_not(
+    bench: Bench, prompts: Path, tiny_sd: Path, tmp_path: Path
+) -> None:
+    checkpoint, out = shutil.copytree(tiny_sd, tmp_path / "sd"), tmp_path / "run"
+    command = small(prompts, checkpoint, out, "--limit", 1)
+    assert bench(*command)[0] == 0
+    (checkpoint / "safety_checker").mkdir()
+    (checkpoint / "safety_checker" / "model.safetensors").write_bytes(b"unused")
+    assert bench(*command)[0] == 0
+    assert len(keys(out)) == 1
+    schedule = checkpoint / "scheduler" / "scheduler_config.json"
+    schedule.write_text(schedule.read_text().replace('"epsilon"', '"v_prediction"'))
+    assert bench(*command)[0] == 0
+    assert len(keys(out)) == 2
+
+
+@pytest.fixture
+def own_run(bench: Bench, prompts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], tuple]:
+    """Run the class Dots of a module with the given code, imported anew."""
+
+    def run(code: str) -> tuple[int, str, str]:
+        (tmp_path / "own_method.py").write_text(code)
+        sys.modules.pop("own_method", None)
+        importlib.invalidate_caches()
+        return bench("run", "--suite", "prompts", "--prompts", prompts, "--methods", "own_method:Dots",
+                     "--set", "sampling.size=64", "--out", tmp_path / "run")  # fmt: skip
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    yield run
+    sys.modules.pop("own_method", None)
+
+
+def test_a_changed_class_makes_other_pictures(own_run: Callable[[str], tuple], tmp_path: Path) -> None:
+    for gain, pictures_made in (("60", 5), ("60", 5), ("20", 10)):
+        status, _, err = own_run(OWN.format(pause=0).replace("* 60", f"* {gain}"))
+        assert status == 0, err
+        assert len(keys(tmp_path / "run")) == pictures_made
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("def broken(:", "SyntaxError"),
+        ("raise RuntimeError('at import')", "at import"),
+        (OWN.format(pause=0).replace("time.sleep(0)", "raise ValueError('first')"), "ValueError: first"),
+        (OWN.format(pause=0).replace(".astype(np.uint8)", ""), "must return uint8"),
+        (OWN.format(pause=0).replace("class Dots(Adapter):", "class Dots(Adapter):\n    def __init__(self, *, a): ..."),
+         "needs the option 'a'"),
+    ],
+)  # fmt: skip
+def test_faults_of_a_users_class_name_the_method(own_run: Callable[[str], tuple], code: str, message: str) -> None:
+    status, _, err = own_run(code)
+    last = err.splitlines()[-1]
+    assert status == 2
+    assert "own_method" in last
+    assert message in last
+    assert "Traceback" not in err
+
+
+def test_a_method_of_the_suite_that_cannot_run_is_skipped_the_others_go_on(
+    bench: Bench, prompts: Path, tiny_sd: Path, tmp_path: Path
+) -> None:
+    made = pictures(tmp_path / "phone", ["1"])
+    (tmp_path / "own.toml").write_text(
+        "name = 'own'\nversion = 1\nsummary = 's'\ndataset = 'prompts'\n"
+        f"methods = ['folder:{tmp_path}/nowhere', 'folder:{made}', 'sd15[checkpoint={tiny_sd}/unet]']\n"
+    )
+    command = ["run", "--suite", tmp_path / "own.toml", "--prompts", prompts, "--out", tmp_path / "run"]
+    status, _, err = bench(*command)
+    assert status == 0, err
+    run = read(tmp_path / "run")
+    assert [result["method"] for result in run["results"]] == [f"folder:{made}"]
+    assert len(run["skipped"]) == 2
+    assert bench(*command, "--strict")[0] == 2
+
+
+def test_nan_is_refused_not_measured_as_black(bench: Bench, prompts: Path, tiny_sd: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    broken = shutil.copytree(tiny_sd, tmp_path / "sd")
+    weights = broken / "vae" / "diffusion_pytorch_model.safetensors"
+    save_file({name: tensor * float("nan") for name, tensor in load_file(weights).items()}, weights)
+    status, _, err = bench(*small(prompts, broken, tmp_path / "run"))
+    assert status == 2
+    assert "NaN" in err
+
+
+def test_folder_prefers_the_exact_name_and_guesses_only_where_it_is_sure(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("id,prompt\n7,a\n007,b\n8,c")
+    made = pictures(tmp_path / "phone", ["007", "0008", "x"])
+    pictures(made, ["x"], ".jpg")
+    status, _, err = folder_run(bench, tmp_path / "p.csv", f"folder:{made}", tmp_path / "run")
+    assert status == 0, err
+    assert set(digests(tmp_path / "run")) == {"007", "8"}
+
+
+def test_folder_refuses_what_it_cannot_honour(bench: Bench, prompts: Path, tmp_path: Path) -> None:
+    made = pictures(tmp_path / "phone", ["1"])
+    for more, message in (
+        (["--set", "sampling.samples=4"], "one picture per prompt"),
+        (["--set", "sweep.setting=steps", "--set", "sweep.values=[1, 2]"], "takes no scheduler, steps or guidance"),
+    ):
+        status, _, err = folder_run(bench, prompts, f"folder:{made}", tmp_path / "run", *more)
+        assert status == 2
+        assert message in err
+    pictures(tmp_path, ["secret"])
+    (made / "index.jsonl").write_text('{"file": "../secret.png", "prompt_id": "00001"}')
+    status, _, err = folder_run(bench, prompts, f"folder:{made}", tmp_path / "run")
+    assert status == 2
+    assert "lies outside" in err
+
+
+def test_a_broken_picture_of_a_folder_is_named_by_its_own_name(bench: Bench, prompts: Path, tmp_path: Path) -> None:
+    made = pictures(tmp_path / "phone", ["1"])
+    (made / "00002.png").write_bytes((made / "1.png").read_bytes()[:60])
+    status, _, err = folder_run(bench, prompts, f"folder:{made}", tmp_path / "run")
+    assert status == 2
+    assert "00002.png" in err

@@ -73,11 +73,25 @@ def test_a_broken_line_names_file_and_line(tmp_path: Path) -> None:
         Store.read(tmp_path)
 
 
-def test_fresh_starts_anew(tmp_path: Path) -> None:
+def test_clear_takes_all_that_a_run_left_and_nothing_else(tmp_path: Path) -> None:
     fill(tmp_path)
-    with Store(tmp_path, fresh=True) as store:
+    (tmp_path / "run.json").write_text("{}")
+    (tmp_path / "mine.txt").write_text("mine")
+    with Store(tmp_path) as store:
+        store.clear()
         assert store.records == {}
-    assert not list((tmp_path).rglob("*.png"))
+    assert not list(tmp_path.rglob("*.png"))
+    assert not (tmp_path / "run.json").exists()
+    assert (tmp_path / "mine.txt").exists()
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "mine.png").write_text("mine")
+    for _ in range(2):
+        with pytest.raises(BenchError, match="is not the folder of a run"):
+            Store(tmp_path)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["images", "mine.png"]
 
 
 def test_two_runs_do_not_write_one_folder(tmp_path: Path) -> None:
@@ -96,10 +110,33 @@ def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(Path, "write_bytes", full)
     with Store(tmp_path) as store:
         store.add([produced("c", 99)])
-        with pytest.raises(BenchError, match="the disk is full: free some space and run the same command again"):
+        with pytest.raises(BenchError, match="No space left on device; free some space and run the same"):
             store.flush()
     monkeypatch.undo()
     assert set(Store.read(tmp_path)) == {"a", "b"}
-    assert not [path for path in tmp_path.rglob(".*") if path.name not in (".lock",)]
+    assert not [path for path in tmp_path.rglob(".*") if path.name != ".t2ibench"]
     fill(tmp_path, "c")
     assert set(Store.read(tmp_path)) == {"a", "b", "c"}
+
+
+def test_batches_behind_a_failed_one_are_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They would stand in the log behind a gap, or be glued to a half-written line."""
+    import json
+
+    from t2ibench.bench import store as module
+
+    real = json.dumps
+
+    def failing(record: dict) -> str:
+        if record["key"] == "b":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(record)
+
+    monkeypatch.setattr(module.json, "dumps", failing)
+    with Store(tmp_path) as store:
+        store.add([produced("a")])
+        store.add([produced("b")])
+        with pytest.raises(OSError, match="No space"):
+            store.flush()
+    monkeypatch.undo()
+    assert set(Store.read(tmp_path)) == {"a"}

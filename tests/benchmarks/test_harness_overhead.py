@@ -25,7 +25,7 @@ def test_overhead(benchmark, sd_factory: Callable[..., Path], tmp_path: Path) ->
     from t2ibench.adapters import make_adapter, noise
     from t2ibench.adapters.schedulers import make_scheduler
     from t2ibench.bench.rows import AdapterRow
-    from t2ibench.bench.run import _produce
+    from t2ibench.bench.run import produce
     from t2ibench.bench.store import Store
     from t2ibench.datasets.request import Request
 
@@ -48,7 +48,7 @@ def test_overhead(benchmark, sd_factory: Callable[..., Path], tmp_path: Path) ->
         pipeline([r.prompt for r in batch], height=SIZE, width=SIZE, num_inference_steps=STEPS, latents=latents)
 
     def through_bench(store: Store, index: int) -> None:
-        _produce(row, row.jobs[index * BATCH : (index + 1) * BATCH], BATCH, store)
+        produce(row, row.jobs[index * BATCH : (index + 1) * BATCH], BATCH, store)
 
     pairs: list[tuple[float, float]] = []
 

@@ -229,9 +229,9 @@ def test_worst_takes_each_method_first() -> None:
 
 def test_reports_are_written_beside_the_run(tmp_path: Path) -> None:
     run, pictures, scores = fabricate(tmp_path, ["a cat"])
-    paths = write_reports(run, tmp_path, pictures, scores)
-    assert paths == (tmp_path / "report.md", tmp_path / "report.html")
-    assert 'data-full="images/tiny.png"' in paths[1].read_text(encoding="utf-8")
+    paths = write_reports(run, pictures, scores, markdown=tmp_path / "report.md", html=tmp_path / "report.html")
+    assert paths == [tmp_path / "report.html", tmp_path / "report.md"]
+    assert 'data-full="images/tiny.png"' in paths[0].read_text(encoding="utf-8")
     assert sorted(file.name for file in tmp_path.iterdir()) == ["images", "report.html", "report.md"]
 
 

@@ -125,7 +125,7 @@ def test_empty_cells_give_their_reason_once() -> None:
     assert texts(table, 0)["lpips"] == "–"
     assert notes_at(table, 0, "lpips") == notes_at(table, 1, "lpips") == ["weights of lpips-squeeze not found"]
     assert table.footnotes.count("weights of lpips-squeeze not found") == 1
-    assert "no reason" in notes_at(table, 2, "lpips")[0]
+    assert "not asked for" in notes_at(table, 2, "lpips")[0]
 
 
 def test_notes_of_values_become_footnotes() -> None:

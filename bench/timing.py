@@ -1,0 +1,41 @@
+"""What the log of a run says of time."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+from ..reports.schema import Latency
+from .store import Record
+
+
+def latency(records: Sequence[Record], device: str | None) -> dict[str, Latency]:
+    """Return the median seconds per picture of every stage over the batches, the warm ones where there are any.
+
+    These are taken while the run is made, one batch after another; they are no protocol for ranking methods.
+    """
+    found = {}
+    for stage in dict.fromkeys(name for record in records for name in record.seconds):
+        # The samples of a batch share one measurement.
+        seconds = sorted({record.seconds[stage] for record in _warm(records) if stage in record.seconds})
+        p90 = seconds[min(len(seconds) - 1, int(0.9 * len(seconds)))]
+        found[stage] = Latency(
+            median_s=statistics.median(seconds), p90_s=p90, n=len(seconds), device=device or "unknown"
+        )
+    return found
+
+
+def notes(records: Sequence[Record]) -> list[str]:
+    """Return what must be said of how the pictures were made: mixed settings, and times that hold the warming up."""
+    found = []
+    made = sorted({(record.batch, record.threads) for record in records if record.batch})
+    if len(made) > 1:
+        listed = ", ".join(f"batches of {batch} on {threads} threads" for batch, threads in made)
+        found.append(f"made with {listed}: pictures may differ by rounding from those of one setting")
+    if any(record.seconds for record in records) and not any(record.warm for record in records):
+        found.append("seconds are of the first batch alone, warming up included")
+    return found
+
+
+def _warm(records: Sequence[Record]) -> Sequence[Record]:
+    return [record for record in records if record.warm] or records
