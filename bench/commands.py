@@ -20,8 +20,8 @@ from .suites import Suite, find_suite, parse_change
 
 def run_command(**asked: Any) -> None:
     """``bench run``; see there for the options."""
-    _quiet_libraries()
-    _exact_arithmetic()
+    quiet_libraries()
+    exact_arithmetic()
     # A CI runner ends a job by SIGTERM: that leaves a run to go on with, as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if asked["offline"]:
@@ -104,8 +104,8 @@ def _options(asked: dict[str, Any], suite: Suite) -> Options:
         methods=asked["methods"],
         limit=asked["limit"],
         seed=asked["seed"],
-        device=_device(asked["device"]),
-        dtype=_dtype(asked["dtype"]),
+        device=device_of(asked["device"]),
+        dtype=dtype_of(asked["dtype"]),
         batch_size=asked["batch_size"],
         metrics=metrics,
         images=asked["images"],
@@ -124,10 +124,12 @@ def finder(named: Sequence[str] | None, offline: bool) -> WeightsFinder:
     """
     from .progress import lines
 
-    return WeightsFinder(dict(_weights(text) for text in named or []), offline, lines("fetch weights (MB)", 1_000_000))
+    return WeightsFinder(
+        dict(weights_file(text) for text in named or []), offline, lines("fetch weights (MB)", 1_000_000)
+    )
 
 
-def _weights(text: str) -> tuple[str, Path]:
+def weights_file(text: str) -> tuple[str, Path]:
     name, equals, file = (part.strip() for part in text.partition("="))
     if not equals or not name or not file:
         raise BenchError(f"--weights '{text}': write NAME=FILE, for example inception=weights.pth")
@@ -146,13 +148,14 @@ def weights_names() -> list[str]:
     from ..metrics.extractors import NETWORKS
     from ..metrics.setup import Setup
 
-    setups = [Setup(lpips_net=net) for net in ("squeeze", "alex", "vgg")]
+    # Offline: some networks look for a second file to say what they need, not to be fetched for a list of names.
+    setups = [Setup(lpips_net=net, weights=WeightsFinder(offline=True)) for net in ("squeeze", "alex", "vgg")]
     found = [NETWORKS.get(name).weights(setup) for name in NETWORKS.names() for setup in setups]
     found += [taef2.ENCODER, taef2.DECODER, vaelight.ENCODER, vaelight.DECODER]
     return list(dict.fromkeys(known.name for known in found if known))
 
 
-def _device(name: str) -> str:
+def device_of(name: str) -> str:
     import torch
 
     from ..adapters.checkpoints import torch_device
@@ -162,14 +165,14 @@ def _device(name: str) -> str:
     return str(torch_device(name))
 
 
-def _dtype(name: str) -> str:
+def dtype_of(name: str) -> str:
     from ..adapters.checkpoints import torch_dtype
 
     torch_dtype(name)
     return name
 
 
-def _quiet_libraries() -> None:
+def quiet_libraries() -> None:
     # Their warnings and bars would bury ours; what matters of them comes back as errors and notes.
     import logging
     import warnings
@@ -181,7 +184,7 @@ def _quiet_libraries() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
-def _exact_arithmetic() -> None:
+def exact_arithmetic() -> None:
     # On NVIDIA cards convolutions in "fp32" are TF32 by default, and may differ from one call to the next.
     import torch
 

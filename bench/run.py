@@ -143,7 +143,8 @@ class Measuring:
             self.names, has_prompts=self.prompted, has_targets=plan.reference is not None, reference=self.reference
         )
         if problems and (options.metrics is not None or options.strict):
-            raise BenchError("; ".join(f"{name}: {reason}" for name, reason in problems.items()))
+            kind = "codecs, which have no prompts" if plan.reference else "prompts, which have no targets"
+            raise BenchError("; ".join(f"{name}: {why}" for name, why in problems.items()) + f" (a suite of {kind})")
         self.targets = {job.prompt_id: job.key for job in plan.reference.jobs} if plan.reference else {}
         """Store keys of the pictures compared with, by prompt id."""
         self.scores: list[tuple[str, str, int, str, float]] = []

@@ -55,22 +55,23 @@ def score_command(
 def score_options(asked: Mapping[str, Any]) -> ScoreOptions:
     """Check what was asked on the command line; a path becomes absolute, so that ``bench explain`` finds it again."""
     from ..adapters.spec import split_list
-    from .commands import _device, _dtype, _quiet_libraries, _weights
+    from .commands import device_of, dtype_of, exact_arithmetic, quiet_libraries, weights_file
 
-    _quiet_libraries()
+    quiet_libraries()
+    exact_arithmetic()
     if asked["offline"]:
         os.environ["HF_HUB_OFFLINE"] = "1"
     metrics = split_list(asked["metrics"]) if asked["metrics"] is not None else None
     for name in metrics or []:
         METRICS.target(name)
-    weights = dict(_weights(text) for text in asked["weights"] or [])
+    weights = dict(weights_file(text) for text in asked["weights"] or [])
     paths = {name: _absolute(asked[name]) for name in ("images", "reference", "prompts", "targets")}
     return ScoreOptions(
         **paths,  # type: ignore[arg-type]
         metrics=metrics,
         weights={name: str(path.absolute()) for name, path in weights.items()},
-        device=_device(asked["device"]),
-        dtype=_dtype(asked["dtype"]),
+        device=device_of(asked["device"]),
+        dtype=dtype_of(asked["dtype"]),
         batch_size=asked["batch_size"],
         resize=_resize(asked["resize"]),
         transform=asked["transform"],

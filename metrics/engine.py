@@ -233,9 +233,11 @@ class Engine:
         network = self.network(metric.network) if metric.network else None
         n = len(scores)
         if isinstance(network, Extractor):
-            identity = prompt_identity(metric, network, self.setup, n)
+            prompts = _of_all(hashlib.sha256((sample.prompt or "").encode()).hexdigest() for sample in samples)
+            identity = prompt_identity(metric, network, self.setup, n, prompts)
         else:
-            identity = pair_identity(metric, network, n)
+            targets = _of_all(sample.target.digest for sample in samples if sample.target)
+            identity = pair_identity(metric, network, n, targets)
         cut = network.cut([sample.prompt or "" for sample in samples]) if isinstance(network, TextExtractor) else None
         finite = [score for score in scores.values() if np.isfinite(score)]
         same = f"{n - len(finite)} of {n} pictures are identical to their target (infinite), left out of the mean"
@@ -315,7 +317,12 @@ class Engine:
 
 def _digest(samples: Sequence[Sample]) -> str:
     """8 hex digits of pictures in any order."""
-    return hashlib.sha256("".join(sorted(sample.digest for sample in samples)).encode()).hexdigest()[:8]
+    return _of_all(sample.digest for sample in samples)
+
+
+def _of_all(digests: Iterable[str]) -> str:
+    """8 hex digits of digests in any order."""
+    return hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()[:8]
 
 
 def _lacks_reference(reference: Reference) -> str | None:

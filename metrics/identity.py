@@ -32,16 +32,16 @@ def set_identity(
     return _join(metric, *own, f"n{n}", f"ref-{against.digest}" if against else "")
 
 
-def prompt_identity(metric: Metric, extractor: Extractor, setup: Setup, n: int) -> str:
-    """Of a metric of pictures and prompts."""
+def prompt_identity(metric: Metric, extractor: Extractor, setup: Setup, n: int, prompts: str) -> str:
+    """Of a metric of pictures and prompts; ``prompts`` is the digest of those, 8 hex digits."""
     own = (extractor.label, metric.protocol, setup.generated_transform, extractor.preprocess, extractor.dtype)
-    return _join(metric, *own, f"n{n}")
+    return _join(metric, *own, f"n{n}", f"ref-{prompts}")
 
 
-def pair_identity(metric: Metric, network: Network | None, n: int) -> str:
-    """Of a metric of pictures and their targets, which go into it as they are."""
+def pair_identity(metric: Metric, network: Network | None, n: int, targets: str) -> str:
+    """Of a metric of pictures and their targets (8 hex digits of digest), which go into it as they are."""
     own = (network.label, network.dtype) if network else ()
-    return _join(metric, *own, metric.protocol, f"n{n}")
+    return _join(metric, *own, metric.protocol, f"n{n}", f"ref-{targets}")
 
 
 def _join(metric: Metric, *parts: str) -> str:

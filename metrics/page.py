@@ -114,8 +114,8 @@ def example(metric: Metric) -> str:
         against = Against("as-is", _DIGEST) if metric.needs else None
         return set_identity(metric, network, Setup(), _PICTURES, against)
     if network and issubclass(NETWORKS.get(network.name), Extractor):
-        return prompt_identity(metric, network, Setup(), _PICTURES)
-    return pair_identity(metric, network, _PICTURES)
+        return prompt_identity(metric, network, Setup(), _PICTURES, _DIGEST)
+    return pair_identity(metric, network, _PICTURES, _DIGEST)
 
 
 class _Example(Extractor):

@@ -19,6 +19,9 @@ Remark: TypeAlias = Callable[[Run, Published | None], str | None]
 """What the head of a column must say of its rows, or None."""
 
 
+INTERVAL = "± is half a 95 % interval for other pictures of the same kind at this n; it says nothing of bias"
+
+
 @dataclass(frozen=True)
 class Field:
     """A column and how its cells are read from a result."""
@@ -90,7 +93,11 @@ def _used(field: Field, run: Run, published: Published | None) -> bool:
 
 
 def _headed(field: Field, run: Run, published: Published | None, footnotes: Footnotes) -> Column:
-    return replace(field.column, notes=footnotes.number(field.remark(run, published)))
+    notes = footnotes.number(field.remark(run, published))
+    found = [result.metrics.get(field.column.key) for result in run.results]
+    if any(value and value.interval for value in found):
+        notes += footnotes.number(INTERVAL)
+    return replace(field.column, notes=notes)
 
 
 def _published_row(row: PublishedRow, fields: list[Field], published: Published, run: Run, footnotes: Footnotes) -> Row:

@@ -6,6 +6,8 @@ import math
 import unicodedata
 from typing import NamedTuple
 
+from ..metrics import METRICS
+
 MISSING = "–"
 
 _BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -28,25 +30,36 @@ class Quantity(NamedTuple):
         return f"{self.title} ({self.variant})" if self.variant else self.title
 
 
-QUANTITIES = {
-    "fid": Quantity("FID", digits=2),
-    "kid": Quantity("KID"),
-    "clip_score": Quantity("CLIP score", digits=4),
-    "psnr": Quantity("PSNR", "dB", 2),
-    "ssim": Quantity("SSIM", digits=4),
-    "lpips": Quantity("LPIPS", digits=4),
-    "caption_accuracy": Quantity("Caption accuracy"),
+TITLES = {
+    "fid": "FID",
+    "rfid": "rFID",
+    "fid_infinity": "FID∞",
+    "kid": "KID",
+    "inception_score": "IS",
+    "fd_dinov2": "FD-DINOv2",
+    "kd_dinov2": "KD-DINOv2",
+    "cmmd": "CMMD",
+    "clip_score": "CLIP score",
+    "clip_aesthetic": "CLIP aesthetic",
+    "hps_v2": "HPS v2",
+    "hps_v2_1": "HPS v2.1",
+    "psnr": "PSNR",
+    "ssim": "SSIM",
+    "ms_ssim": "MS-SSIM",
+    "lpips": "LPIPS",
 }
+"""Names of metrics, or of families: what follows in a key (``lpips_vgg``) is the variant."""
 
 
 def quantity(key: str) -> Quantity:
-    """How metric ``key`` is shown: as its family; the rest of ``clip_score_vit_b_32_x100`` is the variant."""
-    family = next((name for name in QUANTITIES if key == name or key.startswith(f"{name}_")), None)
-    if family is None:
-        return Quantity(key.replace("_", " "))
-    found, variant = QUANTITIES[family], key[len(family) + 1 :].replace("_", "-")
-    digits = found.digits - 2 if found.digits and variant.endswith("x100") else found.digits
-    return found._replace(digits=digits, variant=variant)
+    """How metric ``key`` is shown; digits and unit are those that the metric declares."""
+    family = max((name for name in TITLES if key == name or key.startswith(f"{name}_")), key=len, default=None)
+    title = TITLES[family] if family else key.replace("_", " ").capitalize()
+    variant = key[len(family) + 1 :].replace("_", "-") if family else ""
+    if key not in METRICS:  # a run of another version, or with a plug-in that is not here
+        return Quantity(title, variant=variant)
+    metric = METRICS.get(key)
+    return Quantity(title, metric.unit, metric.digits, variant)
 
 
 def significant(value: float, digits: int) -> str:

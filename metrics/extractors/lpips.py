@@ -81,7 +81,7 @@ class Lpips(Network):
             if min(height, width) < SMALLEST:
                 raise BenchError(f"LPIPS needs at least {SMALLEST}×{SMALLEST} pixels, not {width}×{height}")
             sides = (as_tensor([side[index] for index in group], self.device) for side in (pictures, targets))
-            result[group] = self.compare(*(side.float() / 127.5 - 1 for side in sides)).double().cpu().numpy()
+            result[group] = self.compare(*(side.float() / 127.5 - 1 for side in sides)).cpu().double().numpy()
         return result
 
     def compare(self, a: Tensor, b: Tensor) -> Tensor:

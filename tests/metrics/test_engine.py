@@ -184,10 +184,18 @@ def test_identities(stubs, samples, reference):
     fid = values["fid"].identity
     assert fid.startswith("fid:stub@1:gen=square40,ref=short40-crop40:quarters:fp32:n10:ref-")
     assert len(fid.split(":ref-")[1]) == len("12345678:v1")
-    assert values["clip_score"].identity == "clip_score:stub@1:cos:square40:quarters:fp32:n10:v1"
-    assert values["psnr"].identity == "psnr:uint8:n10:v1"
-    assert values["ssim"].identity == "ssim:gauss1.5-popcov:uint8:n10:v1"
-    assert values["lpips"].identity == "lpips:stub-net@2:fp32:n10:v1"
+    starts = {
+        "clip_score": "clip_score:stub@1:cos:square40:quarters:fp32:n10:ref-",
+        "psnr": "psnr:uint8:n10:ref-",
+        "ssim": "ssim:gauss1.5-popcov:uint8:n10:ref-",
+        "lpips": "lpips:stub-net@2:fp32:n10:ref-",
+    }
+    for name, start in starts.items():
+        assert values[name].identity.startswith(start)
+        assert values[name].identity.endswith(":v1")
+    other = [replace(samples[0], prompt="another", target=samples[1]), *samples[1:]]
+    changed = Engine(setup).measure(other, NAMES, reference)
+    assert [name for name in starts if changed[name].identity == values[name].identity] == []
 
 
 def test_the_reference_digest_depends_on_the_pictures_not_on_their_order(stubs, samples, reference):
@@ -319,9 +327,10 @@ def broken():
 @pytest.mark.parametrize("name", ["clip_score", "psnr"])
 def test_a_broken_picture_is_an_error_that_names_it(stubs, samples, name):
     samples[5] = replace(samples[5], load=broken)
+    before = threading.active_count()
     with pytest.raises(BenchError, match=r"broken\.png"):
         Engine(Setup(batch_size=2)).measure(samples, [name])
-    assert threading.active_count() == 1
+    assert threading.active_count() == before
 
 
 def test_a_target_of_another_size_is_an_error_that_names_both(samples, sample, picture):
@@ -378,7 +387,10 @@ def test_fid_end_to_end_with_random_inception_weights(one_thread, inception_file
     setup = Setup(weights=WeightsFinder({"inception": inception_file}, offline=True), cache=tmp_path, batch_size=4)
     value = Engine(setup).measure(samples[:4], ["fid"], samples[4:8])["fid"]
     extractor = Inception(setup)
-    sides = [extractor.features([sample.load() for sample in side]) for side in (samples[:4], samples[4:8])]
+    sides = [
+        extractor.features([extractor.prepare(sample.load()) for sample in side])
+        for side in (samples[:4], samples[4:8])
+    ]
     expected = frechet_distance(*(gaussian(moments(side)) for side in sides))
     assert value.value == pytest.approx(expected, rel=1e-3)
     assert value.identity.startswith("fid:inception-unofficial@")

@@ -34,9 +34,12 @@ def test_functions_without_a_key_are_there():
     ("name", "identity"),
     [
         ("fid", "fid:inception@WEIGHTS:gen=as-is,ref=as-is:tf-bilinear:fp32:n5000:ref-9f3c12ab:v1"),
-        ("ssim", "ssim:gauss1.5-popcov:uint8:n5000:v1"),
-        ("lpips_vgg", "lpips_vgg:lpips-vgg@WEIGHTS:fp32:n5000:v1"),
-        ("hps_v2_1", "hps_v2_1:hps-v2.1@WEIGHTS:cos-x100:as-is:open_clip-preprocess-longest:fp32:n5000:v1"),
+        ("ssim", "ssim:gauss1.5-popcov:uint8:n5000:ref-9f3c12ab:v1"),
+        ("lpips_vgg", "lpips_vgg:lpips-vgg@WEIGHTS:fp32:n5000:ref-9f3c12ab:v1"),
+        (
+            "hps_v2_1",
+            "hps_v2_1:hps-v2.1@WEIGHTS:cos-x100:as-is:open_clip-preprocess-longest:fp32:n5000:ref-9f3c12ab:v1",
+        ),
     ],
 )
 def test_examples_of_identities(name, identity):

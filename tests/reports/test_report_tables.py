@@ -268,9 +268,9 @@ def test_significant_digits(value: float, digits: int, text: str) -> None:
 def test_metric_numbers_follow_their_family() -> None:
     assert metric_text("psnr", math.inf) == "∞"
     assert metric_text("lpips_vgg", 0.12345) == "0.1235"
-    assert metric_text("kid", 0.0012345) == "0.001234"
+    assert metric_text("kid", 0.0012345) == "0.00123"
     assert quantity("lpips_vgg").name == "LPIPS (vgg)"
-    assert quantity("my_metric").name == "my metric"
+    assert quantity("my_metric").name == "My metric"
 
 
 def test_clean_keeps_words_and_drops_what_moves_others() -> None:
