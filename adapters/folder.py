@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import csv
 import json
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
 from ..core.errors import BenchError
 from ..datasets.images import image_files, load_rgb
 from ..datasets.request import Request
+from ..datasets.sources import matched
 from .base import Adapter, Images, Traits
-
-T = TypeVar("T")
 
 
 class Folder(Adapter):
     """``folder:PATH``: the picture of a prompt is the file whose stem is the prompt's id.
 
     Stems that are numbers match ids of the same number (``285.png`` and ``COCO_val2014_000000000285.jpg`` are
-    ``000000000285``). An index, ``index.csv`` or
-    ``index.jsonl`` in the folder or given as ``index=FILE``, names files itself: each row has ``file``, and
-    ``prompt_id`` or ``prompt`` (the text).
+    ``000000000285``). An index, ``index.csv`` or ``index.jsonl`` in the folder or given as ``index=FILE``, names files
+    itself: each row has ``file``, and ``prompt_id`` or ``prompt`` (the text).
     """
 
     traits = Traits(sampled=False)
@@ -68,44 +64,21 @@ class Folder(Adapter):
         return next((file for name in ("index.csv", "index.jsonl") if (file := self.path / name).is_file()), None)
 
     def _by_stem(self, prompts: Mapping[str, str]) -> dict[str, Path]:
-        exact = _grouped((file.stem, file) for file in self._files)
-        numbers = _grouped((_number(file.stem), file) for file in self._files)
-        same = _grouped((_number(name), name) for name in prompts)
-        matched = {}
-        for name in prompts:
-            number = _number(name)
-            files = exact.get(name) or (numbers.get(number, []) if len(same[number]) == 1 else [])
-            if files:
-                matched[name] = _only(name, files)
-        return matched
+        files = {file.relative_to(self.path).as_posix(): file for file in self._files}
+        return {name: files[key] for key, name in matched(files, prompts).items()}
 
     def _by_index(self, prompts: Mapping[str, str]) -> dict[str, Path]:
         assert self._index is not None
         texts = {text: name for name, text in reversed(list(prompts.items()))}
-        named = []
+        found: dict[str, Path] = {}
         for number, row in enumerate(_rows(self._index), 1):
             file = _beside(self._index, row.get("file"), number)
-            named.append((str(row.get("prompt_id") or texts.get(str(row.get("prompt")), "")), file))
-        return {name: _only(name, files) for name, files in _grouped(named).items() if name in prompts}
-
-
-def _grouped(pairs: Iterable[tuple[str, T]]) -> dict[str, list[T]]:
-    groups: dict[str, list[T]] = {}
-    for key, value in pairs:
-        groups.setdefault(key, []).append(value)
-    return groups
-
-
-def _only(name: str, files: list[Path]) -> Path:
-    if len(files) > 1:
-        raise BenchError(f"'{files[0]}' and '{files[1]}' are both the picture of '{name}': keep one")
-    return files[0]
-
-
-def _number(stem: str) -> str:
-    """The stem without what does not tell numbers apart: leading zeros, and the prefix of COCO's 2014 files."""
-    stem = re.sub(r"^COCO_(train|val|test)\d{4}_(?=\d+$)", "", stem)
-    return stem.lstrip("0") or "0" if stem.isdecimal() else stem
+            name = str(row.get("prompt_id") or texts.get(str(row.get("prompt")), ""))
+            if name in found:
+                raise BenchError(f"'{found[name]}' and '{file}' are both the picture of '{name}': keep one")
+            if name in prompts:
+                found[name] = file
+        return found
 
 
 def _beside(index: Path, name: str | None, row: int) -> Path:

@@ -413,12 +413,14 @@ def test_nan_is_refused_not_measured_as_black(bench: Bench, prompts: Path, tiny_
     assert "NaN" in err
 
 
-def test_folder_prefers_the_exact_name_and_guesses_only_where_it_is_sure(bench: Bench, tmp_path: Path) -> None:
-    (tmp_path / "p.csv").write_text("id,prompt\n7,a\n007,b\n8,c")
+def test_folder_never_guesses_between_two(bench: Bench, tmp_path: Path) -> None:
     made = pictures(tmp_path / "phone", ["007", "0008", "x"])
     pictures(made, ["x"], ".jpg")
-    status, _, err = folder_run(bench, tmp_path / "p.csv", f"folder:{made}", tmp_path / "run")
-    assert status == 0, err
+    for ids, message in (("007,b\n8,c", None), ("7,a\n007,b\n8,c", "both mean the picture '007.png'")):
+        (tmp_path / "p.csv").write_text(f"id,prompt\n{ids}")
+        status, _, err = folder_run(bench, tmp_path / "p.csv", f"folder:{made}", tmp_path / "run")
+        assert status == (2 if message else 0), err
+        assert (message or "") in err
     assert set(digests(tmp_path / "run")) == {"007", "8"}
 
 
