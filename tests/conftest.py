@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 # Set before torch is imported: the suite runs beside others on few cores, and fixed threads keep pictures bit-equal.
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
+if not os.environ.get("T2IBENCH_NETWORK_TESTS"):
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 REAL_DATA = ("T2IBENCH_DATA", "T2IBENCH_WEIGHTS")

@@ -162,8 +162,9 @@ TOOLS: dict[str, Callable[[Path, Path, Path], tuple[float, float]]] = {tool.__na
 def make_world(folder: Path, count: int) -> None:
     """Write two sets of pictures that differ in the slope of their spectrum, and random weights that all tools read."""
     sys.path.insert(0, str(ROOT / "tests" / "metrics"))
-    from conftest import coloured_picture, write_random_inception
     from PIL import Image
+
+    from made import coloured_picture, write_random_inception
 
     for seed, (name, slope) in enumerate({"first": 1.0, "second": 1.2}.items()):
         random = np.random.default_rng(seed)

@@ -1,19 +1,15 @@
 """Networks against the packages they come from, and the identities of their weights."""
 
-import json
-import warnings
 from pathlib import Path
 
-import lpips
 import numpy as np
 import open_clip
 import pytest
 import torch
 from open_clip.pretrained import _clean_tag
-from PIL import Image
-from safetensors.torch import save_file
 from torchvision import models
 
+from made import TINY_CLIP
 from t2ibench.core.errors import BenchError
 from t2ibench.core.weights import MissingWeights, WeightsFinder, load_tensors, tensors_digest
 from t2ibench.metrics.extractors.clip import HUB, Clip, ClipViTB32
@@ -21,15 +17,9 @@ from t2ibench.metrics.extractors.inception import Inception
 from t2ibench.metrics.extractors.lpips import BACKBONES, Lpips
 from t2ibench.metrics.setup import Setup
 
-TINY = "tiny-clip-for-tests"
-
 
 def setup_with(name: str, path: Path, **settings) -> Setup:
     return Setup(weights=WeightsFinder({name: path}, offline=True), **settings)
-
-
-def as_batch(*pictures: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
 
 
 def test_missing_inception_weights_say_what_to_do(monkeypatch, tmp_path):
@@ -41,37 +31,15 @@ def test_missing_inception_weights_say_what_to_do(monkeypatch, tmp_path):
         Inception(Setup(weights=WeightsFinder(offline=True)))
 
 
-@pytest.fixture(scope="module")
-def clip_setup(tmp_path_factory) -> Setup:
-    """A tiny CLIP of open_clip's own classes, with random weights."""
-    folder = tmp_path_factory.mktemp("clip")
-    vision = {"image_size": 32, "layers": 1, "width": 64, "patch_size": 16}
-    text = {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1}
-    config = {"embed_dim": 16, "vision_cfg": vision, "text_cfg": text}
-    (folder / f"{TINY}.json").write_text(json.dumps(config))
-    open_clip.add_model_config(folder / f"{TINY}.json")
-    with torch.random.fork_rng():
-        torch.manual_seed(3)
-        save_file(open_clip.create_model(TINY).state_dict(), folder / "tiny.safetensors")
-    return setup_with("clip", folder / "tiny.safetensors", clip_model=TINY, clip_pretrained="random")
-
-
-def test_clip_gives_open_clips_embeddings(clip_setup, picture):
-    file = str(clip_setup.weights.overrides["clip"])
-    model, _, preprocess = open_clip.create_model_and_transforms(TINY, pretrained=file)
-    pictures, prompts = [picture(1, 50, 40), picture(2, 40, 70)], ["a cat", "two dogs on a lawn"]
-    with torch.no_grad():
-        images = model.eval().encode_image(torch.stack([preprocess(Image.fromarray(each)) for each in pictures]))
-        texts = model.encode_text(open_clip.get_tokenizer(TINY)(prompts))
-    ours = Clip(clip_setup)
-    np.testing.assert_allclose(ours.features([ours.prepare(each) for each in pictures]), images, atol=1e-6)
-    np.testing.assert_allclose(ours.texts(prompts), texts, atol=1e-6)
+@pytest.fixture
+def clip_setup(tiny_clip) -> Setup:
+    return setup_with("clip", tiny_clip, clip_model=TINY_CLIP, clip_pretrained="random")
 
 
 def test_clip_weights_without_a_published_digest_are_said_so(clip_setup):
     clip = Clip(clip_setup)
     digest = tensors_digest(load_tensors(clip_setup.weights.overrides["clip"]))[:8]
-    assert clip.identity == f"{TINY}@random-{digest}:open_clip-preprocess:fp32"
+    assert clip.identity == f"{TINY_CLIP}@random-{digest}:open_clip-preprocess:fp32"
     assert "could not be checked" in (clip.note or "")
 
 
@@ -98,19 +66,13 @@ def test_weights_of_clip_models_are_told_apart():
 
 
 @pytest.mark.parametrize("net", ["squeeze", "alex"])
-def test_lpips_over_random_features_is_the_packages(tmp_path, picture, net):
-    with torch.random.fork_rng(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.manual_seed(5)
-        theirs = lpips.LPIPS(net=net, pnet_rand=True, verbose=False)
-        plain = {f"features.{name.partition('.')[2]}": tensor for name, tensor in theirs.net.state_dict().items()}
-    torch.save(plain | {"classifier.1.weight": torch.ones(2)}, tmp_path / "random.pth")
+def test_lpips_of_several_sizes_at_once_is_that_of_each_alone(files, tmp_path, picture, net):
+    whole = load_tensors(files.backbone(net)) | {"classifier.1.weight": torch.ones(2)}
+    torch.save(whole, tmp_path / "random.pth")
     a, b = ([picture(seed, 64, 80), picture(seed + 1, 70, 64)] for seed in (1, 5))
-    with torch.no_grad():
-        pairs = [[as_batch(side).float() / 127.5 - 1 for side in pair] for pair in zip(a, b, strict=True)]
-        expected = [float(theirs(*pair)) for pair in pairs]
     ours = Lpips(setup_with(f"lpips-{net}", tmp_path / "random.pth", lpips_net=net))
-    np.testing.assert_allclose(ours.distances(a, b), expected, atol=1e-6)
+    alone = [ours.distances([one], [other])[0] for one, other in zip(a, b, strict=True)]
+    np.testing.assert_allclose(ours.distances(a, b), alone, atol=1e-6)
     assert "not the official ones" in (ours.note or "")
 
 
