@@ -62,6 +62,7 @@ def run_suite(options: Options, directory: Path, fresh: bool = False, say: Calla
         if not results:
             why = plan.skipped[0].reason if plan.skipped else "it names none"
             raise BenchError(f"no method of suite '{options.suite.name}' could run: {why}")
+        measuring.engine.close()
         return _finish(_run(options, plan, results), plan, store, measuring)
 
 

@@ -40,6 +40,7 @@ def score_command(
     for file in filter(None, saved.values()):
         check_name(file)
     values = measure(inputs, names, engine)
+    engine.close()
     for side, path in saved.items():
         if path:
             save_side(path, side, inputs, engine, names)

@@ -156,6 +156,10 @@ class Engine:
             values = {metric.name: self._value(metric, samples, gathered, others[metric.name]) for metric in todo}
         return {metric.name: values.get(metric.name) or _without(metric, reasons[metric.name]) for metric in metrics}
 
+    def close(self) -> None:
+        """Close the feature cache; a later call opens it again."""
+        self._cache.close()
+
     def network(self, name: str) -> Network:
         """Return the network called ``name``, found and labelled; MissingWeights where its weights are nowhere."""
         if name not in self._networks:
