@@ -1,1 +1,1 @@
-"""TODO"""
+"""The command line and the harness: suite -> plan -> rows -> store -> table."""

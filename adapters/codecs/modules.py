@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -22,9 +24,9 @@ class ModuleCodec(Codec):
     file_bytes: int | None = None
     digest: str = ""
 
+    @abstractmethod
     def build(self, dtype: torch.dtype) -> tuple[nn.Module, nn.Module]:
         """Return encoder and decoder on the CPU with their weights; sets ``file_bytes`` and ``digest``."""
-        raise NotImplementedError
 
     def load(self, device: str, dtype: str) -> None:
         """Build both modules and bring them to ``device`` in ``dtype``."""

@@ -1,1 +1,1 @@
-"""TODO"""
+"""Pure networks of methods that no library holds; they know nothing of prompts, files or devices."""

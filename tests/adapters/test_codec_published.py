@@ -18,11 +18,6 @@ from t2ibench.adapters.networks import taef2
 from t2ibench.core.errors import BenchError
 from t2ibench.core.weights import WeightsFinder
 
-needs_data = pytest.mark.skipif(
-    not (os.environ.get("T2IBENCH_DATA") and os.environ.get("T2IBENCH_WEIGHTS")),
-    reason="T2IBENCH_DATA and T2IBENCH_WEIGHTS are not set",
-)
-
 
 def test_taef2_shapes() -> None:
     with torch.device("meta"):
@@ -53,7 +48,6 @@ def mean_psnr(codec: Codec, count: int) -> float:
 
 
 @pytest.mark.data
-@needs_data
 def test_taef2() -> None:
     codec = loaded("taef2")
     assert mean_psnr(codec, 2) > 28
@@ -66,7 +60,6 @@ def test_taef2() -> None:
 
 
 @pytest.mark.data
-@needs_data
 def test_vaelight() -> None:
     codec = loaded("vaelight")
     assert mean_psnr(codec, 4) > 24

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from made import write_random_inception
 from t2ibench.metrics.extractors import NETWORKS
 from t2ibench.metrics.extractors.base import TextExtractor
 
@@ -41,22 +41,4 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def random_inception(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file of random weights of the Inception network."""
-    import torch
-    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
-
-    class Untrained(FeatureExtractorInceptionV3):
-        def load_state_dict(self, *_, **__):
-            pass
-
-    empty = BytesIO()
-    torch.save({}, empty)
-    empty.seek(0)
-    with torch.random.fork_rng():
-        torch.manual_seed(11)
-        network = Untrained("untrained", ["2048"], feature_extractor_weights_path=empty)
-        for parameter in network.parameters():
-            if parameter.dim() > 1:
-                torch.nn.init.kaiming_normal_(parameter)
-    path = tmp_path_factory.mktemp("weights") / "random.pth"
-    torch.save(network.state_dict(), path)
-    return path
+    return write_random_inception(tmp_path_factory.mktemp("weights") / "random.pth")

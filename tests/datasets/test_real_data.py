@@ -17,9 +17,7 @@ pytestmark = pytest.mark.data
 
 @pytest.fixture
 def root():
-    if not (folder := os.environ.get("T2IBENCH_DATA")):
-        pytest.skip("T2IBENCH_DATA is not set")
-    return Path(folder)
+    return Path(os.environ["T2IBENCH_DATA"])
 
 
 @pytest.mark.parametrize(
