@@ -94,9 +94,10 @@ def of_statistics(metric: Metric, inputs: Inputs, engine: Engine) -> MetricValue
             found = metric.estimate(file.side, other)
     except CannotMeasure as error:
         return known(value=None, reason=str(error))
-    value = known(
-        value=found.value, interval=found.interval, identity=_identity(metric, inputs, engine), note=found.note
-    )
+    identity = _identity(metric, inputs, engine)
+    value = known(value=found.value, interval=found.interval, identity=identity, note=found.note)
+    if "unofficial" in identity:
+        value = with_note(value, "made with weights that are not the official ones")
     return value if file.recorded else with_note(value, UNKNOWN)
 
 
@@ -123,7 +124,9 @@ def _identity(metric: SetMetric, inputs: Inputs, engine: Engine) -> str:
     n = f"n{generated.gaussian.n}" if generated.gaussian.n else "n-unknown"
     gen = generated.recorded.transform if generated.recorded else "unknown"
     ref = "statistics" if isinstance(reference, StatisticsFile) else engine.setup.reference_transform
-    return f"{metric.name}:{made}:gen={gen},ref={ref}:{n}:ref-{against}:v{metric.version}"
+    label, _, computed = made.partition(":")
+    parts = (label, metric.protocol, f"gen={gen},ref={ref}", computed, n, f"ref-{against}")
+    return ":".join([metric.name, *filter(None, parts), f"v{metric.version}"])
 
 
 def pictures_digest(samples: Sequence[Sample]) -> str:
