@@ -72,10 +72,6 @@ class Codec(ABC):
     def decode(self, code: Any) -> NDArray[np.float32]:
         """Return float pictures (B, H, W, 3) in [0, 1], RGB, clipped, not yet rounded to 8 bits."""
 
-    def code_bytes(self, code: Any) -> list[int] | None:
-        """Bytes of each picture's code; None where the codec makes no file of it (latents)."""
-        return None
-
     def fingerprint(self) -> str:
         """A short text that changes when the weights do; asked for after ``load``."""
         return self.checkpoint or type(self).__qualname__

@@ -33,10 +33,6 @@ class Jpeg(Codec):
         pictures = np.stack([np.asarray(Image.open(io.BytesIO(file)).convert("RGB")) for file in code])
         return pictures.astype(np.float32) / np.float32(255)
 
-    def code_bytes(self, code: list[bytes]) -> list[int]:
-        """Bytes of each file."""
-        return [len(file) for file in code]
-
     def fingerprint(self) -> str:
         """Quality, and the library version, which decides the bytes."""
         from PIL import features

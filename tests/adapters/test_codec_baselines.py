@@ -74,8 +74,7 @@ def test_jpeg_code_is_files() -> None:
     coarse, fine = make_codec("jpeg[quality=10]"), make_codec("jpeg[quality=90]")
     files = coarse.encode(pictures())
     assert all(file.startswith(b"\xff\xd8") for file in files)
-    assert coarse.code_bytes(files) == [len(file) for file in files]
-    assert max(coarse.code_bytes(files) or []) < min(fine.code_bytes(fine.encode(pictures())) or [])
+    assert max(map(len, files)) < min(map(len, fine.encode(pictures())))
     assert coarse.cost(64, 64) == CodecCost()
     assert coarse.fingerprint() != fine.fingerprint()
 
