@@ -1,0 +1,471 @@
+"""Scenes: procedural 64×64 pictures with captions and exact ground truth, the data of the mini world.
+
+A scene is frozen data; its caption, picture, masks, boxes, depth and landmarks all follow from it, so that an edited
+scene (``dataclasses.replace``) has its own exact truth. Everything is drawn from signed distances, antialiased to
+one pixel. Positions are in pixels, x to the right and y down, from the centre of the top left pixel.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .scene_captions import (
+    BACKGROUNDS,
+    COLOURS,
+    EXPRESSIONS,
+    GAZES,
+    HAIR_COLOURS,
+    HAIRSTYLES,
+    PATTERNS,
+    POSES,
+    RELATIONS,
+    SHAPES,
+    Caption,
+    FaceWords,
+    ObjectWords,
+    Relation,
+)
+
+SIZE = 64
+"""Height and width of a picture."""
+SPLITS = ("train", "validation")
+Split: TypeAlias = Literal["train", "validation"]
+Rgb: TypeAlias = tuple[int, int, int]
+Map: TypeAlias = NDArray[np.float64]
+
+RGB: dict[str, Rgb] = {
+    "red": (215, 40, 40),
+    "orange": (242, 138, 28),
+    "yellow": (240, 222, 50),
+    "green": (48, 160, 70),
+    "cyan": (60, 205, 215),
+    "blue": (45, 80, 205),
+    "purple": (145, 60, 175),
+}
+BACKGROUND_RGB: dict[str, Rgb] = {
+    "white": (240, 240, 240),
+    "grey": (145, 145, 145),
+    "black": (32, 32, 32),
+    "cream": (243, 232, 205),
+    "mint": (196, 228, 206),
+    "sky": (192, 214, 238),
+}
+SKIN_RGB: tuple[Rgb, ...] = ((250, 218, 190), (214, 164, 120), (150, 106, 76))
+HAIR_RGB: dict[str, Rgb] = {"black": (34, 30, 32), "brown": (96, 60, 32), "blond": (236, 204, 100), "red": (190, 72, 34)}
+LIP_RGB: Rgb = (165, 35, 55)
+RADII = {"small": (6.0, 7.5), "medium": (9.0, 11.0), "large": (13.0, 16.0)}
+LANDMARKS = (
+    "left eye",
+    "right eye",
+    "left pupil",
+    "right pupil",
+    "nose",
+    "mouth left",
+    "mouth right",
+    "mouth top",
+    "mouth bottom",
+    "chin",
+)
+"""Left and right are the viewer's."""
+
+KINDS = {"face": 0.2, "1": 0.25, "2": 0.35, "3": 0.2}
+"""How often a picture holds a face, or so many objects."""
+MENTIONED = 0.8
+"""How often a caption mentions what it may leave out."""
+HELD_OUT = 8
+"""One caption in so many belongs to the validation split."""
+MARGIN = 2.0
+"""Pixels between objects that do not overlap, and between an object and the picture's border."""
+
+_Y, _X = np.mgrid[0:SIZE, 0:SIZE].astype(np.float64)
+
+
+def shape_distance(shape: str, x: Map, y: Map, radius: float | Map) -> Map:
+    """Return the signed distance in pixels, negative inside, of points (x, y) from a shape centred at the origin.
+
+    ``radius`` is the circle's; the other shapes have sizes that look alike beside it.
+    """
+    if shape == "circle":
+        return np.hypot(x, y) - radius
+    if shape == "square":
+        return np.maximum(abs(x), abs(y)) - 0.9 * radius
+    if shape == "diamond":
+        return (abs(x) + abs(y) - 1.2 * radius) / np.sqrt(2)
+    if shape == "triangle":  # corners at (0, -r) and (±r, r)
+        return np.maximum((2 * abs(x) - y - radius) / np.sqrt(5), y - radius)
+    if shape == "cross":
+        long, short = 1.05 * radius, 0.36 * radius
+        return np.minimum(
+            np.maximum(abs(x) - long, abs(y) - short),
+            np.maximum(abs(x) - short, abs(y) - long),
+        )
+    raise ValueError(f"unknown shape '{shape}'")
+
+
+@dataclass(frozen=True)
+class Thing:
+    """One object of a scene."""
+
+    shape: str
+    colour: str
+    size: str
+    x: float
+    y: float
+    radius: float
+    rgb: Rgb
+
+    @property
+    def coverage(self) -> Map:
+        """How much of each pixel it covers, were nothing in front: (H, W), 0 to 1."""
+        return _coverage(shape_distance(self.shape, _X - self.x, _Y - self.y, self.radius))
+
+
+@dataclass(frozen=True)
+class Face:
+    """A drawn face: where it is, how wide and high (half axes), and its features."""
+
+    x: float
+    y: float
+    half_width: float
+    half_height: float
+    expression: str
+    hairstyle: str
+    hair: str
+    gaze: str
+    pose: str
+    skin_rgb: Rgb
+    hair_rgb: Rgb
+
+    @property
+    def landmarks(self) -> NDArray[np.float64]:
+        """Positions (x, y) of ``LANDMARKS``: (10, 2)."""
+        middle = self.x + 0.2 * self.half_width * _SIDE[self.pose]
+        eye_y, mouth_y = self.y - 0.08 * self.half_height, self.y + 0.5 * self.half_height
+        eyes = [(middle + side * 0.38 * self.half_width, eye_y) for side in (-1, 1)]
+        pupils = [(x + 0.12 * self.half_width * _SIDE[self.gaze], y) for x, y in eyes]
+        nose = (middle + 0.06 * self.half_width * _SIDE[self.pose], self.y + 0.2 * self.half_height)
+        half, bend, thick = self._mouth
+        corners, centre = mouth_y - bend / 2, mouth_y + bend / 2
+        mouth = [(middle - half - thick, corners), (middle + half + thick, corners)]
+        if self.expression == "surprised":
+            mouth = [(middle - half, mouth_y), (middle + half, mouth_y)]
+            lips = [(middle, mouth_y - bend), (middle, mouth_y + bend)]
+        else:
+            lips = [(middle, centre - thick), (middle, centre + thick)]
+        return np.array([*eyes, *pupils, nose, *mouth, *lips, (self.x, self.y + self.half_height)])
+
+    @property
+    def _mouth(self) -> tuple[float, float, float]:
+        """Half width of the mouth, how far its middle is below its corners, and half the thickness of its stroke."""
+        if self.expression == "surprised":
+            return 0.2 * self.half_width, 0.2 * self.half_height, 0.0
+        return 0.36 * self.half_width, {"smiling": 4.0, "sad": -4.0, "neutral": 0.0}[self.expression], 1.3
+
+    def layers(self) -> Iterator[tuple[Map, Rgb]]:
+        """What is painted, one after the other: coverage and colour."""
+        a, b = self.half_width, self.half_height
+        x, y = _X - self.x, _Y - self.y
+        head = _ellipse(x, y, a, b)
+        outer = _ellipse(x, y, a + 3.5, b + 4)
+        if self.hairstyle == "long":
+            outer = np.minimum(outer, np.maximum(abs(x) - (a + 3.5), abs(y - 0.45 * b) - 0.45 * b))
+            yield _coverage(outer), self.hair_rgb
+        else:
+            yield _coverage(np.maximum(outer, y + 0.2 * b)), self.hair_rgb
+        yield _coverage(np.maximum(head, -y - 0.55 * b)), self.skin_rgb
+        marks = self.landmarks
+        for eye, pupil in ((0, 2), (1, 3)):
+            socket = _ellipse(_X - marks[eye, 0], _Y - marks[eye, 1], 0.26 * a, 0.19 * b)
+            yield _coverage(socket), (248, 248, 248)
+            yield _coverage(np.hypot(_X - marks[pupil, 0], _Y - marks[pupil, 1]) - 0.12 * a), (25, 25, 30)
+        nose = _ellipse(_X - marks[4, 0], _Y - marks[4, 1], 0.09 * a, 0.11 * b)
+        yield _coverage(nose), _scaled(self.skin_rgb, 0.72)
+        yield _coverage(self._mouth_distance(marks)), LIP_RGB
+
+    def _mouth_distance(self, marks: NDArray[np.float64]) -> Map:
+        half, bend, thick = self._mouth
+        x, y = _X - marks[5:7, 0].mean(), _Y - (self.y + 0.5 * self.half_height)
+        if self.expression == "surprised":
+            return _ellipse(x, y, half, bend)
+        inside = np.clip(x, -half, half)
+        curve = bend * (0.5 - (inside / half) ** 2)
+        slope = -2 * bend * inside / half**2
+        return np.hypot(x - inside, (y - curve) / np.sqrt(1 + slope**2)) - thick
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The background."""
+
+    colour: str
+    pattern: str
+    rgb: Rgb
+    phase: float
+
+    @property
+    def image(self) -> NDArray[np.float64]:
+        """The background alone: (H, W, 3), 0 to 255."""
+        brightness = np.zeros((SIZE, SIZE))
+        if self.pattern == "striped":  # horizontal, 16 pixels from stripe to stripe
+            brightness = 15 * np.clip(3 * np.sin(2 * np.pi * (_Y / 16 + self.phase)), -1, 1)
+        elif self.pattern == "shaded":  # from dark to bright along one of all directions
+            across = (_X - SIZE / 2) * np.cos(2 * np.pi * self.phase) + (_Y - SIZE / 2) * np.sin(2 * np.pi * self.phase)
+            brightness = 26 * across / (SIZE / 2)
+        return np.clip(np.array(self.rgb, dtype=np.float64) + brightness[..., None], 0, 255)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One to three objects, the first painted last and so nearest where ``order`` says it, or a face; on a background.
+
+    ``order`` lists the objects' numbers from the farthest to the nearest. ``words`` is what the caption says.
+    """
+
+    words: Caption
+    ground: Ground
+    things: tuple[Thing, ...] = ()
+    order: tuple[int, ...] = ()
+    face: Face | None = None
+
+    @property
+    def caption(self) -> str:
+        """The caption."""
+        return self.words.text
+
+    @property
+    def image(self) -> NDArray[np.uint8]:
+        """The picture: uint8, (64, 64, 3), RGB."""
+        canvas = self.ground.image
+        layers = self.face.layers() if self.face else ((self.things[i].coverage, self.things[i].rgb) for i in self.order)
+        for coverage, rgb in layers:
+            canvas += coverage[..., None] * (np.array(rgb) - canvas)
+        pixels: NDArray[np.uint8] = np.clip(canvas + 0.5, 0, 255).astype(np.uint8)
+        return pixels
+
+    @property
+    def masks(self) -> NDArray[np.bool_]:
+        """Where each object (or the head) is seen: (objects, H, W)."""
+        if self.face:
+            head = _ellipse(_X - self.face.x, _Y - self.face.y, self.face.half_width, self.face.half_height)
+            return (head < 0)[None]
+        whole = [thing.coverage > 0.5 for thing in self.things]
+        seen = list(whole)
+        for place, number in enumerate(self.order):
+            for nearer in self.order[place + 1 :]:
+                seen[number] = seen[number] & ~whole[nearer]
+        return np.array(seen)
+
+    @property
+    def boxes(self) -> NDArray[np.int64]:
+        """The box of each mask: (objects, 4), left, top, right, bottom, the last two exclusive."""
+        boxes = []
+        for mask in self.masks:
+            rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+            boxes.append((columns[0], rows[0], columns[-1] + 1, rows[-1] + 1))
+        return np.array(boxes, dtype=np.int64)
+
+    @property
+    def depth(self) -> NDArray[np.float64]:
+        """Nearness: (H, W), 0 for the background to 1 for what is nearest; as the depth maps of ControlNet, near is bright."""
+        nearness = np.zeros((SIZE, SIZE))
+        if self.face:
+            x, y = (_X - self.face.x) / self.face.half_width, (_Y - self.face.y) / self.face.half_height
+            for number, (coverage, _) in enumerate(self.face.layers()):
+                if number == 0:
+                    nearness = np.where(coverage > 0.5, 0.4, nearness)
+                elif number == 1:
+                    nearness = np.where(coverage > 0.5, 0.6 + 0.4 * np.sqrt(np.clip(1 - x**2 - y**2, 0, 1)), nearness)
+            return nearness
+        for place, number in enumerate(self.order, start=1):
+            nearness[self.masks[number]] = 0.25 + 0.75 * place / len(self.order)
+        return nearness
+
+    @property
+    def landmarks(self) -> NDArray[np.float64] | None:
+        """Positions (x, y) of ``LANDMARKS``: (10, 2); None where there is no face."""
+        return self.face.landmarks if self.face else None
+
+
+def scene(index: int, split: Split = "train", seed: int = 0) -> Scene:
+    """Return scene number ``index`` of a split; the same on every machine.
+
+    No caption of the validation split is ever one of the train split, whatever the seeds.
+    """
+    kind = str(_stream(split, seed, index).choice(list(KINDS), p=list(KINDS.values())))
+    for attempt in range(10_000):
+        drawn = _draw(_stream(split, seed, index, attempt), kind)
+        if drawn is not None and held_out(drawn.caption) == (split == "validation"):
+            return drawn
+    raise AssertionError("no scene found")
+
+
+def scenes(count: int, split: Split = "train", seed: int = 0, start: int = 0) -> Iterator[Scene]:
+    """Yield ``count`` scenes of a split, in order."""
+    return (scene(index, split, seed) for index in range(start, start + count))
+
+
+def held_out(caption: str) -> bool:
+    """Whether a caption belongs to the validation split; decided by its text alone."""
+    return int.from_bytes(hashlib.sha256(caption.encode()).digest()[:4], "big") % HELD_OUT == 0
+
+
+_SIDE = {"left": -1, "right": 1, "ahead": 0, "forward": 0}
+
+
+def _coverage(distance: Map) -> Map:
+    """Antialias: how much of a pixel lies inside, from its centre's distance."""
+    return np.clip(0.5 - distance, 0, 1)
+
+
+def _ellipse(x: Map, y: Map, a: float, b: float) -> Map:
+    """Signed distance to an ellipse with half axes a and b, to first order."""
+    scaled = np.hypot(x / a, y / b)
+    return (scaled - 1) * scaled / np.maximum(np.hypot(x / a**2, y / b**2), 1e-9)
+
+
+def _scaled(rgb: Rgb, factor: float) -> Rgb:
+    red, green, blue = (round(value * factor) for value in rgb)
+    return red, green, blue
+
+
+def _jittered(rgb: Rgb, rng: np.random.Generator, most: int) -> Rgb:
+    red, green, blue = (int(value) for value in np.clip(np.array(rgb) + rng.integers(-most, most + 1, 3), 0, 255))
+    return red, green, blue
+
+
+def _stream(*key: str | int) -> np.random.Generator:
+    """A counter-based stream for a key, the same on every machine."""
+    digest = hashlib.sha256(" ".join(("scene", *map(str, key))).encode()).digest()
+    return np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "big")))
+
+
+def _draw(rng: np.random.Generator, kind: str) -> Scene | None:
+    """Draw a scene; None where the objects found no place."""
+    colour, pattern = str(rng.choice(BACKGROUNDS)), str(rng.choice(PATTERNS, p=[0.5, 0.25, 0.25]))
+    ground = Ground(colour, pattern, _jittered(BACKGROUND_RGB[colour], rng, 6), float(rng.random()))
+    if kind == "face":
+        return _draw_face(rng, ground)
+    return _draw_objects(rng, ground, int(kind))
+
+
+def _draw_face(rng: np.random.Generator, ground: Ground) -> Scene:
+    hair = str(rng.choice(HAIR_COLOURS))
+    face = Face(
+        x=rng.uniform(29, 34),
+        y=rng.uniform(32, 35),
+        half_width=rng.uniform(16, 18),
+        half_height=rng.uniform(18.5, 20.5),
+        expression=str(rng.choice(EXPRESSIONS)),
+        hairstyle=str(rng.choice(HAIRSTYLES)),
+        hair=hair,
+        gaze=str(rng.choice(GAZES)),
+        pose=str(rng.choice(POSES)),
+        skin_rgb=_jittered(SKIN_RGB[rng.integers(len(SKIN_RGB))], rng, 6),
+        hair_rgb=_jittered(HAIR_RGB[hair], rng, 6),
+    )
+    expression, hairy, gaze, pose = rng.random(4) < MENTIONED
+    words = FaceWords(
+        expression=face.expression if expression else None,
+        hairstyle=face.hairstyle if hairy else None,
+        hair=face.hair if hairy else None,
+        gaze=face.gaze if gaze else None,
+        pose=face.pose if pose else None,
+    )
+    return Scene(Caption(face=words, background=ground.colour, pattern=ground.pattern), ground, face=face)
+
+
+def _draw_objects(rng: np.random.Generator, ground: Ground, count: int) -> Scene | None:
+    colours = [str(colour) for colour in rng.choice(COLOURS, count, replace=False)]
+    sizes = [str(size) for size in rng.choice(list(RADII), count, p=[0.3, 0.4, 0.3])]
+    if sizes.count("large") > 1 and count == 3:  # no room
+        return None
+    relations = tuple(
+        Relation(subject, str(rng.choice(RELATIONS)), target)
+        for subject, target in (((0, 1), (2, int(rng.integers(2))))[: count - 1])
+    )
+    things = tuple(
+        Thing(str(rng.choice(SHAPES)), colour, size, 0, 0, rng.uniform(*RADII[size]), _jittered(RGB[colour], rng, 8))
+        for colour, size in zip(colours, sizes, strict=True)
+    )
+    order = [int(number) for number in rng.permutation(count)]
+    for relation in relations:
+        if relation.name in ("in front of", "behind"):
+            nearer, farther = _by_depth(relation)
+            if order.index(nearer) < order.index(farther):
+                a, b = order.index(nearer), order.index(farther)
+                order[a], order[b] = order[b], order[a]
+    if any(_contradicts(relation, order) for relation in relations):
+        return None
+    for _ in range(40):
+        placed = tuple(_placed(thing, rng) for thing in things)
+        if _obeys(placed, order, relations):
+            said = rng.random(count) < MENTIONED
+            words = tuple(
+                ObjectWords(thing.shape, thing.colour, thing.size if thing.size != "medium" and mention else None)
+                for thing, mention in zip(placed, said, strict=True)
+            )
+            caption = Caption(words, relations, background=ground.colour, pattern=ground.pattern)
+            return Scene(caption, ground, placed, tuple(order))
+    return None
+
+
+def _placed(thing: Thing, rng: np.random.Generator) -> Thing:
+    reach = 1.2 * thing.radius + MARGIN
+    x, y = rng.uniform(reach, SIZE - 1 - reach, 2)
+    return Thing(thing.shape, thing.colour, thing.size, float(x), float(y), thing.radius, thing.rgb)
+
+
+def _by_depth(relation: Relation) -> tuple[int, int]:
+    """The nearer and the farther object of a relation of depth."""
+    if relation.name == "in front of":
+        return relation.subject, relation.target
+    return relation.target, relation.subject
+
+
+def _contradicts(relation: Relation, order: list[int]) -> bool:
+    if relation.name not in ("in front of", "behind"):
+        return False
+    nearer, farther = _by_depth(relation)
+    return order.index(nearer) < order.index(farther)
+
+
+def _obeys(things: tuple[Thing, ...], order: list[int], relations: tuple[Relation, ...]) -> bool:
+    """Whether the objects stand as their relations say, and clear of each other where none says that they overlap."""
+    overlapping = {frozenset((r.subject, r.target)) for r in relations if r.name in ("in front of", "behind")}
+    for first in range(len(things)):
+        for second in range(first):
+            a, b = things[first], things[second]
+            apart = _apart(a, b)
+            if frozenset((first, second)) not in overlapping:
+                if apart < MARGIN:
+                    return False
+            elif apart > 0 or not _overlap_seen(things, order, first, second):
+                return False
+    for relation in relations:
+        a, b = things[relation.subject], things[relation.target]
+        along, across = (a.x - b.x, a.y - b.y) if relation.name in ("left of", "right of") else (a.y - b.y, a.x - b.x)
+        if relation.name in ("right of", "below") and not (along >= 10 and along >= abs(across)):
+            return False
+        if relation.name in ("left of", "above") and not (-along >= 10 and -along >= abs(across)):
+            return False
+    return True
+
+
+def _apart(a: Thing, b: Thing) -> float:
+    """Pixels between two objects along the axis where they are farthest apart; their boxes are taken for them."""
+    reach = 1.1 * (a.radius + b.radius)
+    return max(abs(a.x - b.x), abs(a.y - b.y)) - reach
+
+
+def _overlap_seen(things: tuple[Thing, ...], order: list[int], first: int, second: int) -> bool:
+    """Whether the nearer object hides enough of the farther to be seen in front of it, and not too much."""
+    nearer, farther = (first, second) if order.index(first) > order.index(second) else (second, first)
+    front, back = things[nearer].coverage > 0.5, things[farther].coverage > 0.5
+    hidden = int((front & back).sum())
+    return hidden >= 16 and 0.08 <= hidden / int(back.sum()) <= 0.35

@@ -1,0 +1,176 @@
+"""One training run of the zoo: seeded, logged, resumable at any step, the same whether it was interrupted or not."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+from tqdm import tqdm
+
+from ...core.files import replacing, write_atomic
+
+ZOO = Path(__file__).resolve().parent.parent
+WORK = ZOO / ".work"
+"""Checkpoints and drawn scenes; not in the repository."""
+SAVE_SECONDS = 120.0
+LOG_STEPS = 20
+
+Loss = Callable[[torch.Generator], torch.Tensor]
+
+
+class Training:
+    """Optimise a model, keep an exponential moving average of its weights, and write checkpoints to disk.
+
+    The learning rate warms up linearly and then falls to zero on a cosine. The draws of step k come from a generator
+    seeded by (seed, k), so that a resumed run takes the steps that an uninterrupted one would have taken.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model: nn.Module,
+        *,
+        steps: int,
+        rate: float,
+        warmup: int = 100,
+        decay: float = 0.01,
+        average: float = 0.0,
+        seed: int = 0,
+        work: Path = WORK,
+    ) -> None:
+        self.name, self.steps, self.rate, self.warmup, self.average, self.seed = name, steps, rate, warmup, average, seed
+        self.folder = work / name
+        self.device = Accelerator().device
+        self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.optimizer = torch.optim.AdamW(model.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=decay)
+        self.mean = {key: value.detach().clone() for key, value in model.state_dict().items()}
+        self.step, self.seconds = 0, 0.0
+        self.curve: list[tuple[int, float]] = []
+        self._resume()
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file that a run resumes from."""
+        return self.folder / "checkpoint.pt"
+
+    def run(self, loss: Loss, *, until: int | None = None) -> None:
+        """Take the steps that are left, up to number ``until``; ``loss`` draws a batch and returns its mean loss."""
+        self.model.train()
+        saved = began = time.monotonic()
+        before, losses = self.seconds, []
+        last = min(self.steps, until or self.steps)
+        for _ in (bar := tqdm(range(self.step, last), desc=self.name, initial=self.step, total=last, mininterval=5)):
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.rate * self._schedule(self.step)
+            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
+            value = loss(generator)
+            self.optimizer.zero_grad(set_to_none=True)
+            value.backward()
+            nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+            self.optimizer.step()
+            self.step += 1
+            self._update_mean()
+            losses.append(value.item())
+            now = time.monotonic()
+            self.seconds = before + now - began
+            if self.step % LOG_STEPS == 0 or self.step == last:
+                self.curve.append((self.step, sum(losses) / len(losses)))
+                bar.set_postfix(loss=f"{self.curve[-1][1]:.4f}")
+                losses = []
+            if now - saved > SAVE_SECONDS or self.step == last:
+                self.save()
+                saved = now
+        self.model.load_state_dict(self.mean if self.average else self.model.state_dict())
+        self.model.eval()
+
+    def _schedule(self, step: int) -> float:
+        if step < self.warmup:
+            return (step + 1) / self.warmup
+        return 0.5 * (1 + math.cos(math.pi * (step - self.warmup) / max(1, self.steps - self.warmup)))
+
+    def _update_mean(self) -> None:
+        if not self.average:
+            return
+        keep = min(self.average, (1 + self.step) / (10 + self.step))
+        for key, value in self.model.state_dict().items():
+            if value.is_floating_point():
+                self.mean[key].lerp_(value.detach(), 1 - keep)
+            else:
+                self.mean[key].copy_(value)
+
+    def save(self) -> None:
+        """Write the checkpoint, whole or not at all."""
+        state = {
+            "model": self.model.state_dict(),
+            "mean": self.mean,
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "seconds": self.seconds,
+            "curve": self.curve,
+        }
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with replacing(self.checkpoint) as temporary:
+            torch.save(state, temporary)
+
+    def _resume(self) -> None:
+        if not self.checkpoint.exists():
+            return
+        state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
+        self.model.load_state_dict(state["model"])
+        self.mean = state["mean"]
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.seconds = state["step"], state["seconds"]
+        self.curve = [(int(step), float(value)) for step, value in state["curve"]]
+
+    def record(self, folder: Path, recipe: dict[str, Any], quality: dict[str, float]) -> None:
+        """Write ``training.json`` beside the weights: how they came to be, for the model card."""
+        thin = max(1, len(self.curve) // 40)
+        facts = {
+            "recipe": recipe | {"rate": self.rate, "warmup": self.warmup, "average": self.average, "seed": self.seed},
+            "steps": self.step,
+            "seconds": round(self.seconds),
+            "hardware": hardware(),
+            "versions": {name: _version(name) for name in ("torch", "diffusers", "transformers")},
+            "loss": [[step, float(f"{value:.4g}")] for step, value in self.curve[thin - 1 :: thin]],
+            "quality": {name: float(f"{value:.4g}") for name, value in quality.items()},
+        }
+        write_atomic(folder / "training.json", json.dumps(facts, indent=1) + "\n")
+
+
+def hardware() -> str:
+    """Say what a run trains on."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"CPU, {torch.get_num_threads()} threads"
+
+
+def save_half(model: nn.Module, folder: Path) -> None:
+    """Save a diffusers or transformers model as fp16 safetensors."""
+    import copy
+
+    copy.deepcopy(model).half().save_pretrained(folder, safe_serialization=True)
+
+
+def _version(name: str) -> str:
+    from importlib.metadata import version
+
+    return version(name)
+
+
+def options(description: str, steps: int) -> argparse.Namespace:
+    """Read the options that all recipes share."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--steps", type=int, default=steps, help="steps in all (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--work", type=Path, default=WORK, help="checkpoints; a run resumes from what lies there")
+    parser.add_argument("--out", type=Path, default=ZOO, help="where the weights are saved")
+    parser.add_argument("--scenes", type=int, default=40_000, help="pictures to draw for training")
+    return parser.parse_args()
