@@ -46,7 +46,14 @@ class Training:
         seed: int = 0,
         work: Path = WORK,
     ) -> None:
-        self.name, self.steps, self.rate, self.warmup, self.average, self.seed = name, steps, rate, warmup, average, seed
+        self.name, self.steps, self.rate, self.warmup, self.average, self.seed = (
+            name,
+            steps,
+            rate,
+            warmup,
+            average,
+            seed,
+        )
         self.folder = work / name
         self.device = Accelerator().device
         self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
