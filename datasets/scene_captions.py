@@ -157,7 +157,9 @@ def _noun(number: int) -> str:
     return f"an? (?:{size} )?{colour} {shape}"
 
 
-_BACKGROUND = re.compile(rf" on an? (?:{_one_of('pattern', PATTERNS)} )?{_one_of('background', BACKGROUNDS)} background$")
+_BACKGROUND = re.compile(
+    f" on an? (?:{_one_of('pattern', PATTERNS)} )?{_one_of('background', BACKGROUNDS)} background$"
+)
 _OBJECTS = re.compile(
     f"{_noun(1)}(?: {_one_of('relation1', RELATIONS)} {_noun(2)}"
     f"(?: and {_noun(3)} {_one_of('relation2', RELATIONS)} "

@@ -57,7 +57,12 @@ BACKGROUND_RGB: dict[str, Rgb] = {
     "sky": (192, 214, 238),
 }
 SKIN_RGB: tuple[Rgb, ...] = ((250, 218, 190), (214, 164, 120), (150, 106, 76))
-HAIR_RGB: dict[str, Rgb] = {"black": (34, 30, 32), "brown": (96, 60, 32), "blond": (236, 204, 100), "red": (190, 72, 34)}
+HAIR_RGB: dict[str, Rgb] = {
+    "black": (34, 30, 32),
+    "brown": (96, 60, 32),
+    "blond": (236, 204, 100),
+    "red": (190, 72, 34),
+}
 LIP_RGB: Rgb = (165, 35, 55)
 RADII = {"small": (6.0, 7.5), "medium": (9.0, 11.0), "large": (13.0, 16.0)}
 LANDMARKS = (
@@ -242,7 +247,8 @@ class Scene:
     def image(self) -> NDArray[np.uint8]:
         """The picture: uint8, (64, 64, 3), RGB."""
         canvas = self.ground.image
-        layers = self.face.layers() if self.face else ((self.things[i].coverage, self.things[i].rgb) for i in self.order)
+        things = [self.things[number] for number in self.order]
+        layers = self.face.layers() if self.face else ((thing.coverage, thing.rgb) for thing in things)
         for coverage, rgb in layers:
             canvas += coverage[..., None] * (np.array(rgb) - canvas)
         pixels: NDArray[np.uint8] = np.clip(canvas + 0.5, 0, 255).astype(np.uint8)
@@ -272,7 +278,7 @@ class Scene:
 
     @property
     def depth(self) -> NDArray[np.float64]:
-        """Nearness: (H, W), 0 for the background to 1 for what is nearest; as the depth maps of ControlNet, near is bright."""
+        """Nearness: (H, W), 0 for the background to 1 for what is nearest, as ControlNet's depth maps have it."""
         nearness = np.zeros((SIZE, SIZE))
         if self.face:
             x, y = (_X - self.face.x) / self.face.half_width, (_Y - self.face.y) / self.face.half_height

@@ -1,4 +1,4 @@
-"""Train the mini world's dual encoder, whose cosines are its CLIP-like score (Radford et al. 2021, the contrastive loss).
+"""Train the mini world's dual encoder, whose cosines are its CLIP-like score: contrastive, after Radford et al. 2021.
 
 Beside the other captions of its batch each picture has a near miss to tell from its own: one word of it replaced. The
 encoder shares no weights, loss or draws with any generator of the zoo.

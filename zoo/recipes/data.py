@@ -1,4 +1,4 @@
-"""The pictures and captions that the zoo is trained on: a pool of scenes, drawn once and kept beside the checkpoints."""
+"""The pictures and captions that the zoo is trained on: scenes, drawn once and kept beside the checkpoints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Train the mini VAE: AutoencoderKL, 4 latent channels, 4 pixels per latent (Rombach et al. 2022, without their critic).
+"""Train the mini VAE: AutoencoderKL, 4 latent channels, 4 pixels per latent (Rombach et al. 2022, without a critic).
 
 The loss is the mean squared error, in which chroma counts four times so that hues survive, and a slight KL term.
 """
