@@ -1,8 +1,8 @@
 """Train the mini UNet with its text encoder: SD1.5's design on 16×16 latents, with dropped captions for guidance.
 
-Noise prediction (Ho et al. 2020) on SD1.5's noise schedule, the loss of each timestep weighted by
-min(SNR, 5) / SNR (Hang et al. 2023), one caption in ten dropped (Ho & Salimans 2022). As in SDXL and SnapFusion's efficient UNet the finest
-level has no attention: on a CPU it would cost as much as all the rest.
+Noise prediction (Ho et al. 2020) on SD1.5's noise schedule, the loss of each timestep weighted by min(SNR, 5) / SNR
+(Hang et al. 2023), one caption in ten dropped (Ho & Salimans 2022). As in SDXL and SnapFusion's efficient UNet the
+finest level has no attention: on a CPU it would cost as much as all the rest.
 """
 
 from __future__ import annotations

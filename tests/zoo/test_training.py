@@ -1,0 +1,101 @@
+"""The zoo's recipes: a run that is stopped goes on where it was, and learns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from t2ibench.datasets.scene_captions import read_caption
+from t2ibench.datasets.scenes import scenes
+from t2ibench.zoo.recipes import data, features, tokenizer, unet, vae
+from t2ibench.zoo.recipes.clip import near_miss
+from t2ibench.zoo.recipes.text_encoder import QUESTIONS, answers
+from t2ibench.zoo.recipes.training import Training
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory: pytest.TempPathFactory) -> data.Pool:
+    """A small pool of scenes."""
+    drawn = list(scenes(64))
+    import numpy as np
+
+    return data.Pool(np.stack([scene.image for scene in drawn]), [scene.caption for scene in drawn])
+
+
+def classifier(few: data.Pool, work: Path, steps: int, until: int | None = None) -> Training:
+    """Train the feature extractor for some steps, or go on with what lies in ``work``."""
+    torch.manual_seed(0)
+    wanted = features.truths(few.captions)
+    model = features.build()
+    training = Training("features", model, steps=steps, rate=2e-3, warmup=2, average=0.9, work=work)
+
+    def loss(generator: torch.Generator) -> torch.Tensor:
+        chosen = torch.randint(len(few), (16,), generator=generator)
+        return features.loss(model(vae.pixels(few.images[chosen.numpy()])).logits, wanted[chosen])
+
+    training.run(loss, until=until)
+    return training
+
+
+def test_a_checkpoint_is_continued_and_the_loss_goes_down(few: data.Pool, tmp_path: Path) -> None:
+    classifier(few, tmp_path, steps=40, until=20)
+    continued = classifier(few, tmp_path, steps=40)
+    assert [step for step, _ in continued.curve] == [20, 40]
+    assert continued.curve[1][1] < 0.9 * continued.curve[0][1]
+
+
+def test_a_stopped_run_takes_the_steps_of_an_uninterrupted_one(few: data.Pool, tmp_path: Path) -> None:
+    whole = classifier(few, tmp_path / "whole", steps=6)
+    classifier(few, tmp_path / "parts", steps=6, until=3)
+    parts = classifier(few, tmp_path / "parts", steps=6)
+    assert parts.step == whole.step == 6
+    for name, value in whole.mean.items():
+        assert torch.equal(value, parts.mean[name]), name
+
+
+def test_the_trained_unet_and_vae_fit_each_other_and_learn(few: data.Pool, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    autoencoder = vae.build()
+    latents = unet.latents_of(autoencoder, few).float()
+    assert latents.shape == (64, 4, 16, 16)
+    model = unet.build()
+    hidden = torch.zeros(16, tokenizer.LENGTH, 128)
+    training = Training("unet", model, steps=8, rate=2e-3, warmup=1, work=tmp_path)
+
+    def predict(noisy: torch.Tensor, timesteps: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+        return model(noisy, timesteps, hidden[: len(noisy)], return_dict=False)[0]
+
+    losses = []
+
+    def loss(generator: torch.Generator) -> torch.Tensor:
+        losses.append(unet.loss(predict, latents[:16], hidden, torch.Generator().manual_seed(0)))
+        return losses[-1]
+
+    training.run(loss)
+    assert losses[-1] < 0.9 * losses[0]
+
+
+def test_every_word_of_the_grammar_is_one_token(tmp_path: Path) -> None:
+    words = tokenizer.write(tmp_path)
+    for scene in scenes(50, "validation"):
+        tokens = words(scene.caption).input_ids
+        assert len(tokens) == len(scene.caption.split()) + 2 <= tokenizer.LENGTH
+    assert words.decode(words("zebra").input_ids, skip_special_tokens=True).strip() == "zebra"
+
+
+def test_answers_tell_captions_apart() -> None:
+    caption = read_caption("a red circle left of a blue square on a grey background")
+    turned = read_caption("a red circle right of a blue square on a grey background")
+    assert caption and turned
+    assert len(answers(caption)) == len(QUESTIONS)
+    assert sum(a != b for a, b in zip(answers(caption), answers(turned), strict=True)) == 1
+
+
+def test_a_near_miss_is_another_caption_of_the_grammar() -> None:
+    generator = torch.Generator().manual_seed(0)
+    for scene in scenes(100):
+        missed = near_miss(scene.caption, generator)
+        assert missed != scene.caption
+        assert read_caption(missed) is not None

@@ -1,0 +1,186 @@
+"""Write ``zoo/README.md``: a model card for each part of the zoo, from the ``training.json`` beside its weights.
+
+With ``--run RUN`` (a finished ``bench run --suite mini-claims``) its table goes into ``zoo/claims.json`` and the page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from safetensors.torch import load_file
+
+from ...core.files import write_atomic
+from ...core.weights import tensors_digest
+from .training import ZOO
+
+BARS = "▁▂▃▄▅▆▇█"
+
+
+class Part(NamedTuple):
+    """One folder of weights."""
+
+    folder: str
+    title: str
+    what: str
+    recipe: str
+
+
+PARTS = (
+    Part(
+        "mini-sd/vae",
+        "VAE",
+        "`AutoencoderKL`, 4 latent channels, 4 pixels per latent, no critic: the loss is the squared error, in which "
+        "chroma counts more.",
+        "vae",
+    ),
+    Part(
+        "mini-sd/text_encoder",
+        "Text encoder",
+        "`CLIPTextModel` with a tokenizer of its own (32 tokens, each word of the grammar one of them). Pretrained to "
+        "answer questions about captions; the figures are of that. The UNet's training then goes on with it.",
+        "text_encoder",
+    ),
+    Part(
+        "mini-sd/unet",
+        "UNet",
+        "`UNet2DConditionModel` on 16×16 latents, noise prediction on SD1.5's schedule, one caption in ten dropped for "
+        "classifier-free guidance. No attention on the finest level, as in SDXL.",
+        "unet",
+    ),
+    Part(
+        "mini-clip",
+        "Dual encoder",
+        "`CLIPModel`, the CLIP-like score `mini_clip_score`. It shares no weights and no loss with any generator.",
+        "clip",
+    ),
+    Part(
+        "mini-features",
+        "Feature extractor",
+        "`ResNetForImageClassification`, 64 pooled features, for `mini_fd` and `mini_kd`.",
+        "features",
+    ),
+)
+
+INTRODUCTION = """# The zoo: trained miniatures
+
+Small models of the mini world (`datasets/scenes.py`: drawn 64×64 pictures with captions and exact truth), in the
+formats of diffusers and transformers, fp16 safetensors. They load through the same code as full-size checkpoints:
+`sd15[checkpoint=zoo:mini-sd]`. **Numbers measured with them or by them say nothing of full-size models.**
+
+`make zoo` trains them all again; `python -m t2ibench.zoo.recipes.NAME --help` one of them. A recipe that is stopped goes
+on from its last checkpoint (in `zoo/.work/`), and takes the steps that it would have taken uninterrupted. This page
+is written by `python -m t2ibench.zoo.recipes.cards`.
+"""
+
+
+def sparkline(values: list[float]) -> str:
+    """Return a curve as a line of bars, lowest to highest on a logarithmic scale."""
+    import math
+
+    logs = [math.log(max(value, 1e-9)) for value in values]
+    low, high = min(logs), max(logs)
+    return "".join(BARS[round((value - low) / ((high - low) or 1) * (len(BARS) - 1))] for value in logs)
+
+
+def weights_digest(folder: Path) -> str:
+    """Return the digest of the tensors in a folder, 64 hex digits."""
+    (file,) = folder.glob("*.safetensors")
+    return tensors_digest(load_file(file))
+
+
+def card(part: Part) -> str:
+    """Return the model card of a part."""
+    folder = ZOO / part.folder
+    facts = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+    (file,) = folder.glob("*.safetensors")
+    parameters = sum(tensor.numel() for tensor in load_file(file).values())
+    recipe, curve = facts["recipe"], facts["loss"]
+    rows = [
+        ("weights", f"`zoo/{part.folder}`, {parameters / 1e6:.2f} M parameters, {file.stat().st_size / 1e6:.1f} MB"),
+        ("digest", f"`{weights_digest(folder)[:16]}` (of the tensors)"),
+        (
+            "recipe",
+            f"`python -m t2ibench.zoo.recipes.{part.recipe} --steps {facts['steps']} --scenes {recipe['scenes']}`",
+        ),
+        ("data", f"{recipe['scenes']:,} scenes of the train split, drawn from seed 0"),
+        (
+            "training",
+            f"{facts['steps']:,} steps of {recipe['batch']}, AdamW, rate {recipe['rate']:g}, seed {recipe['seed']}",
+        ),
+        (
+            "loss",
+            f"{recipe['loss']}; {curve[0][1]:.3g} → {curve[-1][1]:.3g} `{sparkline([value for _, value in curve])}`",
+        ),
+        ("time", f"{facts['seconds']:,} s on {facts['hardware']}"),
+        ("measured", ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in facts["quality"].items())),
+    ]
+    table = "\n".join(f"| {name} | {text} |" for name, text in rows)
+    return f"## {part.title}\n\n{part.what}\n\n| | |\n|---|---|\n{table}\n"
+
+
+def claims_from(run: dict[str, Any]) -> dict[str, Any]:
+    """Return what the page says of a run of ``mini-claims``."""
+    return {
+        "suite": run["suite"],
+        "rows": [
+            {
+                "method": result["method"],
+                "n": result["n"],
+                "settings": {key: result["settings"].get(key) for key in ("scheduler", "steps", "guidance")},
+                "metrics": {
+                    name: {key: metric.get(key) for key in ("value", "interval", "identity")}
+                    for name, metric in result["metrics"].items()
+                },
+            }
+            for result in run["results"]
+        ],
+    }
+
+
+def claims_table(claims: dict[str, Any]) -> str:
+    """Return the table of measured quality."""
+    rows = claims["rows"]
+    names = list(dict.fromkeys(name for row in rows for name in row["metrics"]))
+    lines = [f"| method | n | {' | '.join(names)} |", f"|---|---|{'---|' * len(names)}"]
+    for row in rows:
+        cells = []
+        for name in names:
+            metric = row["metrics"].get(name) or {}
+            value, interval = metric.get("value"), metric.get("interval")
+            text = "" if value is None else f"{value:.4g}"
+            cells.append(text + (f" [{interval[0]:.4g}, {interval[1]:.4g}]" if text and interval else ""))
+        lines.append(f"| `{row['method']}` | {row['n']} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def page() -> str:
+    """Return the whole page."""
+    parts = [INTRODUCTION]
+    claims = ZOO / "claims.json"
+    if claims.exists():
+        facts = json.loads(claims.read_text(encoding="utf-8"))
+        parts.append(
+            "## Measured quality\n\n`bench run --suite mini-claims`: held-out captions, with 95 % intervals where "
+            "there are any. `mini_fd_excess` is the Fréchet distance less that between two disjoint real sets of the same n.\n\n"
+            f"{claims_table(facts)}\n"
+        )
+    parts += [card(part) for part in PARTS]
+    return "\n".join(parts)
+
+
+def main() -> None:
+    """Write the page."""
+    parser = argparse.ArgumentParser(description="Write zoo/README.md.")
+    parser.add_argument("--run", type=Path, help="a finished run of the suite mini-claims")
+    given = parser.parse_args()
+    if given.run:
+        run = json.loads((given.run / "run.json").read_text(encoding="utf-8"))
+        write_atomic(ZOO / "claims.json", json.dumps(claims_from(run), indent=1) + "\n")
+    write_atomic(ZOO / "README.md", page())
+
+
+if __name__ == "__main__":
+    main()
