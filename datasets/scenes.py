@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from .scene_captions import (
     BACKGROUNDS,
     COLOURS,
+    DEPTH_RELATIONS,
     EXPRESSIONS,
     GAZES,
     HAIR_COLOURS,
@@ -88,6 +89,11 @@ HELD_OUT = 8
 MARGIN = 2.0
 """Pixels between objects that do not overlap, and between an object and the picture's border."""
 
+CLEARLY = 10.0
+"""Pixels between the centres of objects of which one is left of, right of, above or below the other."""
+TRIES = 40
+"""Places tried for the objects of a scene before other objects are drawn."""
+
 _Y, _X = np.mgrid[0:SIZE, 0:SIZE].astype(np.float64)
 
 
@@ -126,9 +132,19 @@ class Thing:
     rgb: Rgb
 
     @property
+    def distance(self) -> Map:
+        """Signed distance of each pixel from its outline, in pixels, negative inside: (H, W)."""
+        return shape_distance(self.shape, _X - self.x, _Y - self.y, self.radius)
+
+    @property
+    def inside(self) -> NDArray[np.bool_]:
+        """Where it is, were nothing in front: (H, W)."""
+        return self.distance < 0
+
+    @property
     def coverage(self) -> Map:
         """How much of each pixel it covers, were nothing in front: (H, W), 0 to 1."""
-        return _coverage(shape_distance(self.shape, _X - self.x, _Y - self.y, self.radius))
+        return _coverage(self.distance)
 
 
 @dataclass(frozen=True)
@@ -260,7 +276,7 @@ class Scene:
         if self.face:
             head = _ellipse(_X - self.face.x, _Y - self.face.y, self.face.half_width, self.face.half_height)
             return (head < 0)[None]
-        whole = [thing.coverage > 0.5 for thing in self.things]
+        whole = [thing.inside for thing in self.things]
         seen = list(whole)
         for place, number in enumerate(self.order):
             for nearer in self.order[place + 1 :]:
@@ -401,17 +417,21 @@ def _draw_objects(rng: np.random.Generator, ground: Ground, count: int) -> Scene
     )
     order = [int(number) for number in rng.permutation(count)]
     for relation in relations:
-        if relation.name in ("in front of", "behind"):
+        if relation.name in DEPTH_RELATIONS:
             nearer, farther = _by_depth(relation)
             if order.index(nearer) < order.index(farther):
                 a, b = order.index(nearer), order.index(farther)
                 order[a], order[b] = order[b], order[a]
     if any(_contradicts(relation, order) for relation in relations):
         return None
-    for _ in range(40):
-        placed = tuple(_placed(thing, rng) for thing in things)
-        if _obeys(placed, order, relations):
-            said = rng.random(count) < MENTIONED
+    draws = rng.random(TRIES * count * 2 + count)
+    for trial in _clear(things, draws[: TRIES * count * 2].reshape(TRIES, count, 2), relations):
+        placed = tuple(
+            replace(thing, x=float(x), y=float(y)) for thing, (x, y) in zip(things, trial.places, strict=True)
+        )
+        if all(_overlap_seen(placed, order, *pair) for pair in _overlapping(relations)):
+            start = (trial.number + 1) * count * 2
+            said = draws[start : start + count] < MENTIONED
             words = tuple(
                 ObjectWords(thing.shape, thing.colour, thing.size if thing.size != "medium" and mention else None)
                 for thing, mention in zip(placed, said, strict=True)
@@ -421,10 +441,43 @@ def _draw_objects(rng: np.random.Generator, ground: Ground, count: int) -> Scene
     return None
 
 
-def _placed(thing: Thing, rng: np.random.Generator) -> Thing:
-    reach = 1.2 * thing.radius + MARGIN
-    x, y = rng.uniform(reach, SIZE - 1 - reach, 2)
-    return Thing(thing.shape, thing.colour, thing.size, float(x), float(y), thing.radius, thing.rgb)
+class _Trial(NamedTuple):
+    number: int
+    places: Map
+    """(objects, 2): x and y of each centre."""
+
+
+def _clear(things: tuple[Thing, ...], draws: Map, relations: tuple[Relation, ...]) -> Iterator[_Trial]:
+    """Yield those of the drawn places (trials, objects, 2) where objects stand as told, and clear of each other.
+
+    Whether one that shall hide a part of another does so is left open.
+    """
+    radii = np.array([thing.radius for thing in things])
+    reach = 1.2 * radii + MARGIN
+    places = reach[:, None] + (SIZE - 1 - reach - reach)[:, None] * draws
+    good = np.ones(len(places), dtype=bool)
+    overlapping = _overlapping(relations)
+    for first in range(len(things)):
+        for second in range(first):
+            between = abs(places[:, first] - places[:, second]).max(1) - 1.1 * (radii[first] + radii[second])
+            good &= between <= 0 if (first, second) in overlapping else between >= MARGIN
+    for relation in relations:
+        shift = places[:, relation.subject] - places[:, relation.target]
+        if relation.name in ("left of", "right of"):
+            along, across = shift[:, 0], shift[:, 1]
+        else:
+            along, across = shift[:, 1], shift[:, 0]
+        if relation.name in ("left of", "above"):
+            along = -along
+        if relation.name not in DEPTH_RELATIONS:
+            good &= (along >= CLEARLY) & (along >= abs(across))
+    return (_Trial(int(number), places[number]) for number in np.flatnonzero(good))
+
+
+def _overlapping(relations: tuple[Relation, ...]) -> list[tuple[int, int]]:
+    """The pairs of objects, the higher number first, one of which hides a part of the other."""
+    pairs = [(relation.subject, relation.target) for relation in relations if relation.name in DEPTH_RELATIONS]
+    return [(max(pair), min(pair)) for pair in pairs]
 
 
 def _by_depth(relation: Relation) -> tuple[int, int]:
@@ -435,43 +488,15 @@ def _by_depth(relation: Relation) -> tuple[int, int]:
 
 
 def _contradicts(relation: Relation, order: list[int]) -> bool:
-    if relation.name not in ("in front of", "behind"):
+    if relation.name not in DEPTH_RELATIONS:
         return False
     nearer, farther = _by_depth(relation)
     return order.index(nearer) < order.index(farther)
 
 
-def _obeys(things: tuple[Thing, ...], order: list[int], relations: tuple[Relation, ...]) -> bool:
-    """Whether the objects stand as their relations say, and clear of each other where none says that they overlap."""
-    overlapping = {frozenset((r.subject, r.target)) for r in relations if r.name in ("in front of", "behind")}
-    for first in range(len(things)):
-        for second in range(first):
-            a, b = things[first], things[second]
-            apart = _apart(a, b)
-            if frozenset((first, second)) not in overlapping:
-                if apart < MARGIN:
-                    return False
-            elif apart > 0 or not _overlap_seen(things, order, first, second):
-                return False
-    for relation in relations:
-        a, b = things[relation.subject], things[relation.target]
-        along, across = (a.x - b.x, a.y - b.y) if relation.name in ("left of", "right of") else (a.y - b.y, a.x - b.x)
-        if relation.name in ("right of", "below") and not (along >= 10 and along >= abs(across)):
-            return False
-        if relation.name in ("left of", "above") and not (-along >= 10 and -along >= abs(across)):
-            return False
-    return True
-
-
-def _apart(a: Thing, b: Thing) -> float:
-    """Pixels between two objects along the axis where they are farthest apart; their boxes are taken for them."""
-    reach = 1.1 * (a.radius + b.radius)
-    return max(abs(a.x - b.x), abs(a.y - b.y)) - reach
-
-
 def _overlap_seen(things: tuple[Thing, ...], order: list[int], first: int, second: int) -> bool:
-    """Whether the nearer object hides enough of the farther to be seen in front of it, and not too much."""
+    """Whether the nearer of two objects hides enough of the farther to be seen in front of it, and not too much."""
     nearer, farther = (first, second) if order.index(first) > order.index(second) else (second, first)
-    front, back = things[nearer].coverage > 0.5, things[farther].coverage > 0.5
+    front, back = things[nearer].inside, things[farther].inside
     hidden = int((front & back).sum())
     return hidden >= 16 and 0.08 <= hidden / int(back.sum()) <= 0.35
