@@ -46,8 +46,8 @@ PARTS = (
     Part(
         "mini-sd/unet",
         "UNet",
-        "`UNet2DConditionModel` on 16×16 latents, noise prediction on SD1.5's schedule, one caption in ten dropped for "
-        "classifier-free guidance. No attention on the finest level, as in SDXL.",
+        "`UNet2DConditionModel` on 16×16 latents, velocity prediction on SD's noise schedule, one caption in ten "
+        "dropped for classifier-free guidance. No attention on the finest level, as in SDXL.",
         "unet",
     ),
     Part(
@@ -70,8 +70,8 @@ Small models of the mini world (`datasets/scenes.py`: drawn 64×64 pictures with
 formats of diffusers and transformers, fp16 safetensors. They load through the same code as full-size checkpoints:
 `sd15[checkpoint=zoo:mini-sd]`. **Numbers measured with them or by them say nothing of full-size models.**
 
-`make zoo` trains them all again; `python -m t2ibench.zoo.recipes.NAME --help` one of them. A recipe that is stopped goes
-on from its last checkpoint (in `zoo/.work/`), and takes the steps that it would have taken uninterrupted. This page
+`make zoo` trains them all again; `python -m t2ibench.zoo.recipes.NAME --help` one of them. A recipe that is
+stopped goes on from its last checkpoint (in `zoo/.work/`), and takes the steps that it would have taken uninterrupted. This page
 is written by `python -m t2ibench.zoo.recipes.cards`.
 """
 
@@ -164,7 +164,7 @@ def page() -> str:
         facts = json.loads(claims.read_text(encoding="utf-8"))
         parts.append(
             "## Measured quality\n\n`bench run --suite mini-claims`: held-out captions, with 95 % intervals where "
-            "there are any. `mini_fd_excess` is the Fréchet distance less that between two disjoint real sets of the same n.\n\n"
+            "there are any. `mini_fd_excess`: the Fréchet distance less that between two disjoint real sets of that size.\n\n"
             f"{claims_table(facts)}\n"
         )
     parts += [card(part) for part in PARTS]

@@ -134,7 +134,7 @@ def quality(model: CLIPModel, words: tokenizer.CLIPTokenizer, held: Pool) -> dic
 
 def main() -> None:
     """Train and save."""
-    given = options("Train the mini dual encoder.", steps=1500)
+    given = options("Train the mini dual encoder.", steps=1000)
     torch.manual_seed(SEED + given.seed)
     folder = given.out / "mini-clip"
     words = tokenizer.write(folder)

@@ -172,12 +172,12 @@ def _version(name: str) -> str:
     return version(name)
 
 
-def options(description: str, steps: int) -> argparse.Namespace:
-    """Read the options that all recipes share."""
+def options(description: str, *, steps: int, scenes: int = 80_000) -> argparse.Namespace:
+    """Read the options that all recipes share; the defaults are what the weights that ship were trained with."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--steps", type=int, default=steps, help="steps in all (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="of the draws (default: %(default)s)")
     parser.add_argument("--work", type=Path, default=WORK, help="checkpoints; a run resumes from what lies there")
     parser.add_argument("--out", type=Path, default=ZOO, help="where the weights are saved")
-    parser.add_argument("--scenes", type=int, default=40_000, help="pictures to draw for training")
+    parser.add_argument("--scenes", type=int, default=scenes, help="scenes to train on (default: %(default)s)")
     return parser.parse_args()

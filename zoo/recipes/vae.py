@@ -89,7 +89,7 @@ def train(steps: int, work: Path, scenes: int, seed: int = 0) -> tuple[Training,
 
 def main() -> None:
     """Train and save."""
-    given = options("Train the mini VAE.", steps=6000)
+    given = options("Train the mini VAE.", steps=6000, scenes=40_000)
     training, vae = train(given.steps, given.work, given.scenes, given.seed)
     held = pool(1000, "validation", work=given.work)
     vae.register_to_config(scaling_factor=round(scaling(vae, held), 4))
