@@ -22,6 +22,9 @@ ADAPTERS: Registry[type[Adapter]] = Registry(
             ".adapters.sd15:StableDiffusion", "Stable Diffusion 1.x and 2.x, checkpoints in diffusers layout"
         ),
         "diffusers": Entry(".adapters.any_pipeline:AnyPipeline", "diffusers:ID_OR_DIR, any text-to-image pipeline"),
+        "scenes": Entry(
+            ".adapters.scenes:Scenes", "scenes[codec=TEXT], the ground truth of dataset scenes, or its round trip"
+        ),
         "folder": Entry(".adapters.folder:Folder", "folder:PATH, pictures made elsewhere, matched to prompts by name"),
     },
     group="t2ibench.adapters",
@@ -34,8 +37,8 @@ SETTINGS = tuple(field.name for field in dataclasses.fields(Settings))
 def make_adapter(text: str, suite: Settings | None = None) -> Adapter:
     """Construct the method that ``text`` names; nothing is loaded yet.
 
-    Its settings are those of the text, else the suite's, else the method's own. ``module.path:Class`` names a user's
-    own class, looked for in the current folder too.
+    Its settings are those of the text, else the suite's, else the method's own; none where it does not sample.
+    ``module.path:Class`` names a user's own class, looked for in the current folder too.
 
     Raises BenchError for an unknown method, option or value.
     """
@@ -55,7 +58,8 @@ def make_adapter(text: str, suite: Settings | None = None) -> Adapter:
     if not adapter.traits.sampled and asked != Settings():
         raise BenchError(f"'{text}': '{spec.name}' takes no scheduler, steps or guidance; leave them out")
     adapter.options = options
-    adapter.settings = asked.over(suite or Settings()).over(adapter.traits.defaults)
+    if adapter.traits.sampled:
+        adapter.settings = asked.over(suite or Settings()).over(adapter.traits.defaults)
     return adapter
 
 

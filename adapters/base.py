@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.weights import WeightsFinder
 from ..datasets.request import Request
 
 Images: TypeAlias = NDArray[np.uint8]
@@ -69,6 +70,8 @@ class Adapter(ABC):
     """The other options of its method string, as text; ``bench`` sets them too."""
     checkpoint: str | None = None
     """Where the weights come from: a hub id, a folder, or None."""
+    weights: WeightsFinder = WeightsFinder()
+    """Where single weight files are looked up; ``bench`` sets it before anything is loaded."""
 
     @abstractmethod
     def load(self, device: str, dtype: str) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import BenchError
 from ..core.files import sha256_file
+from ..core.zoo import PREFIX, zoo_checkpoint
 
 if TYPE_CHECKING:
     import torch
@@ -75,9 +76,12 @@ def component_patterns(*folders: str) -> list[str]:
 def resolve(id_or_dir: str, *, offline: bool = False, patterns: Sequence[str] | None = None) -> Path:
     """Return the folder of a checkpoint: ``id_or_dir`` itself, or the snapshot of a hub id in the hub's cache.
 
-    Only files that match ``patterns`` are fetched (default: configuration and safetensors everywhere). With ``offline``
-    or ``HF_HUB_OFFLINE`` no socket is opened. Raises BenchError where there is no such folder and no such snapshot.
+    ``zoo:NAME`` is one that ships with this package. Only files that match ``patterns`` are fetched (default:
+    configuration and safetensors everywhere). With ``offline`` or ``HF_HUB_OFFLINE`` no socket is opened. Raises
+    BenchError where there is no such folder and no such snapshot.
     """
+    if id_or_dir.startswith(PREFIX):
+        return zoo_checkpoint(id_or_dir.removeprefix(PREFIX))
     folder = Path(id_or_dir).expanduser()
     if folder.is_dir():
         return folder

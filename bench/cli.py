@@ -15,6 +15,8 @@ from ..core.errors import BenchError
 EXAMPLES = """
 [bold]Examples[/bold]
 
+  bench run --methods 'scenes,sd15[checkpoint=zoo:mini-sd,steps=10]'
+
   bench run --suite decoders --images photos/
 
   bench run --suite coco5k --methods 'sd15[scheduler=dpm++,steps=8],folder:from_phone' --limit 100
@@ -62,7 +64,7 @@ Offline = Annotated[bool, typer.Option("--offline", help="Open no socket: use on
 
 @app.command(epilog=EXAMPLES)
 def run(
-    suite: Annotated[str, typer.Option(help="A suite's name ('bench ls suites') or a TOML file.")] = "decoders",
+    suite: Annotated[str, typer.Option(help="A suite's name ('bench ls suites') or a TOML file.")] = "mini",
     methods: Annotated[str | None, typer.Option(help="Methods or codecs, comma between; else the suite's.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many prompts or photos.")] = None,
     out: Annotated[

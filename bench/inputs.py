@@ -18,6 +18,7 @@ from ..datasets.sources import Item, Names, is_statistics, matched, open_picture
 from ..metrics.sample import Sample
 from ..metrics.setup import Setup
 from ..metrics.value import MetricValue
+from .captions import SceneReader
 from .progress import task
 from .statistics_files import StatisticsFile, read_statistics
 
@@ -57,6 +58,7 @@ class ScoreOptions(Part):
             batch_size=self.batch_size or (8 if self.device == "cpu" else 64),
             weights=WeightsFinder({name: Path(file) for name, file in self.weights.items()}, self.offline),
             cache=cache_dir() / "features",
+            caption_reader=SceneReader(),
         )
 
 

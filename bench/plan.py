@@ -40,7 +40,8 @@ def plan_methods(options: Options) -> Plan:
     kept = set.intersection(set(prompts), *(item.prompts for item in usable if item.prompts is not None))
     if not kept:
         raise BenchError("no prompt has a picture in every folder given: run the folders one by one")
-    used = [prompt for name, prompt in prompts.items() if name in kept][: options.limit]
+    most = max((item.method.n or len(prompts) for item in usable), default=0)
+    used = [prompt for name, prompt in prompts.items() if name in kept][: options.limit][:most]
     rows: list[Row] = []
     for item in usable:
         requests = _requests(options, used[: item.method.n])
@@ -73,6 +74,7 @@ def _usable(options: Options, texts: Mapping[str, str]) -> tuple[list[_Usable], 
         try:
             _check_no_codec(method.method, options.suite.name)
             adapter = make_adapter(method.method, settings)
+            adapter.weights = options.weights
             _check_size(method.method, adapter, sampling.size)
             found.append(_Usable(method, adapter, adapter.select(texts)))
         except BenchError as error:

@@ -51,7 +51,7 @@ def _source(options: Options, dataset: Dataset) -> tuple[SourceRow, int, list[st
         raise BenchError(
             f"all {len(photos)} photos are smaller than {size}: choose others, or --set sampling.size={size // 2}"
         )
-    return SourceRow(large[: options.limit], size), len(photos), notes
+    return SourceRow(large[: options.suite.n][: options.limit], size), len(photos), notes
 
 
 def _prepared(text: str, options: Options) -> Codec:

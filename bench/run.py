@@ -21,7 +21,9 @@ from ..metrics.value import MetricValue
 from ..reports.schema import Picture, Result, Run, Skipped, SuiteInfo
 from ..reports.write import write_reports
 from . import timing
+from .captions import SceneReader
 from .environment import PeakMemory, environment
+from .excess import add_excess
 from .options import Options, Plan, find_dataset
 from .plan import make_plan
 from .progress import task
@@ -63,6 +65,8 @@ def run_suite(options: Options, directory: Path, fresh: bool = False, say: Calla
             why = plan.skipped[0].reason if plan.skipped else "it names none"
             raise BenchError(f"no method of suite '{options.suite.name}' could run: {why}")
         measuring.engine.close()
+        if excess := options.suite.excess:
+            add_excess(results, excess.over, excess.metrics)
         return _finish(_run(options, plan, results), plan, store, measuring)
 
 
@@ -136,6 +140,7 @@ class Measuring:
             device=options.device,
             weights=options.weights,
             cache=cache_dir() / "features",
+            caption_reader=SceneReader(),
         )
         self.engine = Engine(setup)
         self.reference = reference_of(options, self.names) if plan.reference is None else None
@@ -192,7 +197,7 @@ def reference_of(options: Options, metrics: Sequence[str]) -> Reference:
         files = (
             image_files(options.reference)
             if options.reference
-            else find_dataset(options).reference(data_root(options.data_root))
+            else find_dataset(options).reference(data_root(options.data_root), options.suite.reference_n)
         )
     except BenchError as error:
         if options.reference:

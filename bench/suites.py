@@ -5,9 +5,9 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ..core.errors import BenchError
 from ..core.registry import Entry, Registry
@@ -22,7 +22,7 @@ class Method(_Part):
 
     method: str
     n: int | None = Field(default=None, ge=1)
-    """At most so many prompts, where the method is expensive."""
+    """At most so many prompts, where the method is expensive; None for the suite's ``n``."""
 
 
 class Sampling(_Part):
@@ -59,6 +59,14 @@ class Sweep(_Part):
     values: list[float] = Field(min_length=1)
 
 
+class Excess(_Part):
+    """Distances of which the tables also show what they have in excess of one row's (see ``bench.excess``)."""
+
+    over: str
+    """The row of real pictures, as its method is written."""
+    metrics: list[str] = Field(min_length=1)
+
+
 class CodecMode(_Part):
     """How codecs are judged: on photos, or decoders alone on frozen latents against a teacher's decoder."""
 
@@ -79,6 +87,10 @@ class Suite(_Part):
     kind: Literal["generate", "codec"] = "generate"
     dataset: str
     methods: list[Method] = Field(min_length=1)
+    n: int | None = Field(default=None, ge=1)
+    """At most so many prompts or photos, where a method states no number of its own."""
+    reference_n: int | None = Field(default=None, ge=2)
+    """At most so many of the dataset's reference pictures."""
     metrics: list[str] = Field(default_factory=list)
     seed: int = 0
     sampling: Sampling = Sampling()
@@ -86,6 +98,7 @@ class Suite(_Part):
     clip: Clip = Clip()
     lpips_net: Literal["alex", "vgg", "squeeze"] = "squeeze"
     sweep: Sweep | None = None
+    excess: Excess | None = None
     codec: CodecMode = CodecMode()
     table: str | None = None
     """The published table that stands beside the measured rows."""
@@ -99,6 +112,12 @@ class Suite(_Part):
             if isinstance(value, list)
             else value
         )
+
+    @model_validator(mode="after")
+    def _excess_of_own_metrics(self) -> Self:
+        if self.excess and (unknown := set(self.excess.metrics) - set(self.metrics)):
+            raise ValueError(f"excess.metrics names {', '.join(sorted(unknown))}, which metrics does not")
+        return self
 
 
 def read_suite(path: str | Path, changes: Mapping[str, Any] | None = None) -> Suite:
@@ -144,7 +163,7 @@ def _put(data: dict[str, Any], key: str, value: Any) -> None:
 
 
 def _built_in() -> dict[str, Entry]:
-    files = sorted((Path(__file__).parent / "suites").glob("*.toml"))
+    files = sorted((Path(__file__).parent / "suites").glob("*.toml"), key=lambda file: file.stem)
     return {file.stem: Entry(str(file), tomllib.loads(file.read_text("utf-8"))["summary"]) for file in files}
 
 

@@ -1,4 +1,4 @@
-"""Finding weight files: by option, by name in ``T2IBENCH_WEIGHTS``, in the libraries' caches, from their source.
+"""Finding weight files: by option, in the zoo, in ``T2IBENCH_WEIGHTS``, in the libraries' caches, from their source.
 
 And reading them without running code that a file may hold.
 """
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .errors import BenchError
 from .files import Progress, download, sha256_file
+from .zoo import zoo_file
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,6 +49,8 @@ class KnownWeights:
     """Other files of that repository that hold the same tensors, tried in this order where the first is not there."""
     caches: tuple[str, ...] = ()
     """Glob patterns below the user's cache directory where libraries keep it (``torch/hub/checkpoints/...``)."""
+    shipped: bool = False
+    """Whether it ships with this package: ``filename`` is then its place in the zoo."""
 
 
 class FoundWeights(NamedTuple):
@@ -74,7 +77,7 @@ class WeightsFinder:
     )
 
     def find(self, known: KnownWeights) -> FoundWeights:
-        """Return the file: override, then ``T2IBENCH_WEIGHTS`` and its subfolders, then caches, then fetched.
+        """Return the file: override, then the zoo, then ``T2IBENCH_WEIGHTS`` and below, then caches, then fetched.
 
         Raises MissingWeights where it is nowhere, BenchError where an override does not exist.
         """
@@ -89,7 +92,10 @@ class WeightsFinder:
         return found
 
     def _look(self, known: KnownWeights) -> FoundWeights:
-        path = self._override(known) or _in_weights_folder(known) or _in_caches(known)
+        path = self._override(known)
+        if path is None and known.shipped and (own := zoo_file(known.filename)):
+            return FoundWeights(own, True)
+        path = path or _in_weights_folder(known) or _in_caches(known)
         if path is not None:
             return FoundWeights(path, _is_official(path, known))
         if hub_path := _in_hub_cache(known):
@@ -104,6 +110,8 @@ class WeightsFinder:
 
     def _fetch(self, known: KnownWeights) -> FoundWeights:
         """Download the file; every failure becomes a MissingWeights that says why."""
+        if known.shipped:
+            raise MissingWeights(_missing(known, "it ships with t2ibench, which lacks it here: install that anew"))
         if self.offline:
             raise MissingWeights(_missing(known, "not fetched, since this run is offline"))
         try:

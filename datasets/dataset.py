@@ -70,9 +70,12 @@ class Dataset(ABC):
         """Return all photos, in a fixed order; raises BenchError where some are not at hand."""
         raise BenchError(f"dataset '{self.name}' has no photos; choose one of photos, such as skimage-photos")
 
-    def reference(self, root: Path) -> list[Path]:
-        """Return the photos that a Fréchet distance is taken to; raises BenchError where some are missing."""
-        return [photo.path for photo in self.photos(root)]
+    def reference(self, root: Path, n: int | None = None) -> list[Path]:
+        """Return the pictures that a Fréchet distance is taken to, the first ``n`` or all of them.
+
+        Raises BenchError where some are missing.
+        """
+        return [photo.path for photo in self.photos(root)][:n]
 
 
 def data_root(option: Path | None = None) -> Path:

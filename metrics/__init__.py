@@ -43,6 +43,14 @@ METRICS: Registry[Metric] = Registry(
         "lpips_alex": Entry(".metrics.pairwise:LPIPS_ALEX", "LPIPS over AlexNet"),
         "lpips_vgg": Entry(".metrics.pairwise:LPIPS_VGG", "LPIPS over VGG-16"),
         "lpips_squeeze": Entry(".metrics.pairwise:LPIPS_SQUEEZE", "LPIPS over SqueezeNet"),
+        "caption_accuracy": Entry(
+            ".metrics.captions:CAPTION_ACCURACY", "share of pictures that show all that their captions say"
+        ),
+        "mini_fd": Entry(".metrics.mini:MINI_FD", "Fréchet distance of drawn scenes over the mini world's features"),
+        "mini_kd": Entry(".metrics.mini:MINI_KD", "kernel distance of drawn scenes over the same, without bias"),
+        "mini_clip_score": Entry(
+            ".metrics.mini:MINI_CLIP_SCORE", "cosine of drawn scene and caption by the mini world's CLIP"
+        ),
     },
     group="t2ibench.metrics",
 )

@@ -21,12 +21,11 @@ from .extractors import NETWORKS
 from .extractors.base import Extractor, Network, TextExtractor
 from .features import FeatureFile, FeatureSet
 from .frechet import Statistics, load_statistics
-from .identity import Against, pair_identity, prompt_identity, set_identity
+from .identity import Against, pair_identity, prompt_identity, reader_identity, set_identity
 from .metric import CannotMeasure, Evidence, ImageMetric, Metric, SetMetric
 from .passes import Batch, Pass
 from .sample import Sample
 from .setup import Setup
-from .stats import mean_interval
 from .transforms import parse_transform
 from .value import MetricValue
 
@@ -74,6 +73,8 @@ class _Gathered:
     """By metric and sample key."""
     features: dict[str, FeatureSet] = field(default_factory=dict)
     """By extractor."""
+    reasons: dict[str, str] = field(default_factory=dict)
+    """Why there is nothing to make a mean of, by metric."""
 
 
 @dataclass
@@ -115,6 +116,7 @@ class Engine:
             "prompts": None if has_prompts else "needs a prompt for every picture",
             "target": None if has_targets else "needs a target for every picture",
             "reference": _lacks_reference(reference),
+            "reader": None if self.setup.caption_reader else "needs a reader of captions (Setup.caption_reader)",
         }
         reasons = {}
         for name in names:
@@ -186,17 +188,21 @@ class Engine:
             for name, file in files.items():
                 file.add(batch.features[name])
             for metric in metrics:
-                if isinstance(metric, ImageMetric):
-                    gathered.scores[metric.name] |= self._scores(metric, batch)
+                if isinstance(metric, ImageMetric) and metric.name not in gathered.reasons:
+                    try:
+                        gathered.scores[metric.name] |= self._scores(metric, batch)
+                    except CannotMeasure as reason:
+                        gathered.reasons[metric.name] = str(reason)
             steps(len(batch.samples))
         gathered.features |= {name: file.close() for name, file in files.items()}
         return gathered
 
-    def _pass(self, metrics: Sequence[Metric], transform: str, pairs: bool = True) -> Pass:
+    def _pass(self, metrics: Sequence[Metric], transform: str) -> Pass:
         networks = {metric.network: self.network(metric.network) for metric in metrics if metric.network}
         extractors = {name: network for name, network in networks.items() if isinstance(network, Extractor)}
-        pairs = pairs and any(isinstance(metric, ImageMetric) and "target" in metric.needs for metric in metrics)
-        return Pass(extractors, transform, self._cache, self.setup.batch_size, pairs)
+        needs = {need for metric in metrics if isinstance(metric, ImageMetric) for need in metric.needs}
+        targets = "target" in needs
+        return Pass(extractors, transform, self._cache, self.setup.batch_size, targets or "reader" in needs, targets)
 
     def _scores(self, metric: ImageMetric, batch: Batch) -> dict[str, float]:
         network = self.network(metric.network) if metric.network else None
@@ -206,10 +212,14 @@ class Engine:
             targets=batch.targets,
             features=batch.features.get(metric.network or ""),
             texts=self._texts(network, prompts) if isinstance(network, TextExtractor) else None,
+            prompts=prompts,
             network=network,
+            reader=self.setup.caption_reader,
         )
         try:
             scores = metric.scores(evidence)
+        except CannotMeasure:
+            raise
         except BenchError as error:
             raise BenchError(f"{metric.name} of '{batch.samples[0].key}' and those after it: {error}") from error
         return {sample.key: score for sample, score in zip(batch.samples, scores, strict=True)}
@@ -231,14 +241,19 @@ class Engine:
     ) -> MetricValue:
         if isinstance(metric, SetMetric) and metric.network:
             return self._set_value(metric, gathered.features[metric.network], other)
+        if metric.name in gathered.reasons:
+            return _without(metric, gathered.reasons[metric.name], len(samples))
+        assert isinstance(metric, ImageMetric)
         return self._image_value(metric, samples, gathered.scores[metric.name])
 
-    def _image_value(self, metric: Metric, samples: Sequence[Sample], scores: dict[str, float]) -> MetricValue:
+    def _image_value(self, metric: ImageMetric, samples: Sequence[Sample], scores: dict[str, float]) -> MetricValue:
         network = self.network(metric.network) if metric.network else None
         n = len(scores)
+        prompts = _of_all(hashlib.sha256((sample.prompt or "").encode()).hexdigest() for sample in samples)
         if isinstance(network, Extractor):
-            prompts = _of_all(hashlib.sha256((sample.prompt or "").encode()).hexdigest() for sample in samples)
             identity = prompt_identity(metric, network, self.setup, n, prompts)
+        elif self.setup.caption_reader and "reader" in metric.needs:
+            identity = reader_identity(metric, self.setup.caption_reader.label, n, prompts)
         else:
             targets = _of_all(sample.target.digest for sample in samples if sample.target)
             identity = pair_identity(metric, network, n, targets)
@@ -249,7 +264,7 @@ class Engine:
             return _without(metric, f"infinite: all {n} pictures are identical to their targets", n, identity)
         return MetricValue(
             value=float(np.mean(finite)),
-            interval=mean_interval(finite),
+            interval=metric.interval(finite),
             n=n,
             identity=identity,
             higher_is_better=metric.higher_is_better,
@@ -312,7 +327,7 @@ class Engine:
             self._references |= {(name, against): known for name in lack.metrics}
             return
         files = {name: FeatureFile(Path(self._folder.name), self.network(name)) for name in lack.metrics}
-        for batch in self._pass(list(lack.metrics.values()), against.transform, pairs=False).batches(pictures):
+        for batch in self._pass(list(lack.metrics.values()), against.transform).batches(pictures):
             for name, file in files.items():
                 file.add(batch.features[name])
             steps(len(batch.samples))

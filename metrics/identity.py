@@ -44,5 +44,10 @@ def pair_identity(metric: Metric, network: Network | None, n: int, targets: str)
     return _join(metric, *own, metric.protocol, f"n{n}", f"ref-{targets}")
 
 
+def reader_identity(metric: Metric, reader: str, n: int, prompts: str) -> str:
+    """Of a metric that ``reader`` (its label) takes from the pictures as they are; ``prompts`` as above."""
+    return _join(metric, reader, metric.protocol, f"n{n}", f"ref-{prompts}")
+
+
 def _join(metric: Metric, *parts: str) -> str:
     return ":".join([metric.name, *(part for part in parts if part), f"v{metric.version}"])

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from ..core.errors import BenchError
+from .stats import Interval, mean_interval
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,12 +15,27 @@ if TYPE_CHECKING:
 
     from .features import FeatureSet
 
-Need = Literal["prompts", "reference", "target"]
-"""The prompt of each picture; a set of reference pictures or its statistics; the picture each is compared with."""
+Need = Literal["prompts", "reference", "target", "reader"]
+"""The prompt of each picture; a set of reference pictures or its statistics; the picture each is compared with; who
+reads in the pictures themselves whether they show what their prompts say."""
 
 
 class CannotMeasure(BenchError):  # noqa: N818
     """A metric is not defined for what is there; the text becomes the reason beside its missing value."""
+
+
+class CaptionReader(Protocol):
+    """Tells from the pixels whether a picture shows what its caption says; handed in by who knows the captions."""
+
+    @property
+    def label(self) -> str:
+        """Name and version, as identities say it: ``scene-reader@1``."""
+
+    def __call__(self, picture: NDArray[np.uint8], caption: str) -> float:
+        """Return 1 where all that ``caption`` says is right in the picture, uint8 (H, W, 3), else 0.
+
+        Raises CannotMeasure for captions of another grammar and pictures of another size.
+        """
 
 
 class Estimate(NamedTuple):
@@ -46,8 +62,11 @@ class Evidence:
     """(n, d), a row for each picture."""
     texts: NDArray[np.float32] | None = None
     """(n, d), a row for the prompt of each picture."""
+    prompts: Sequence[str] = ()
+    """Of each picture."""
     network: Any = None
     """The network of the metric, where it compares pictures by itself."""
+    reader: CaptionReader | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +95,9 @@ class ImageMetric(Metric):
 
     _: KW_ONLY
     scores: Callable[[Evidence], Sequence[float]]
+    """Raises CannotMeasure where it is not defined for some of the pictures: then there is no mean either."""
+    interval: Callable[[Sequence[float]], Interval | None] = mean_interval
+    """Of the mean, from the numbers of all pictures."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from . import METRICS
 from .extractors import NETWORKS
 from .extractors.base import Extractor
-from .identity import Against, pair_identity, prompt_identity, set_identity
+from .identity import Against, pair_identity, prompt_identity, reader_identity, set_identity
 from .metric import ImageMetric, Metric, SetMetric
 from .setup import Setup
 
@@ -73,6 +73,7 @@ def _compared(metric: Metric) -> str:
         "prompts": "the prompt of each picture",
         "target": "the target of each picture" if one else "all targets",
         "reference": "reference pictures",
+        "reader": "what a reader finds in the picture",
     }
     alone = isinstance(metric, SetMetric) and metric.from_moments
     return ", ".join(texts[need] for need in metric.needs) + (" or their statistics" if alone else "")
@@ -115,6 +116,8 @@ def example(metric: Metric) -> str:
         return set_identity(metric, network, Setup(), _PICTURES, against)
     if network and issubclass(NETWORKS.get(network.name), Extractor):
         return prompt_identity(metric, network, Setup(), _PICTURES, _DIGEST)
+    if "reader" in metric.needs:
+        return reader_identity(metric, "READER@VERSION", _PICTURES, _DIGEST)
     return pair_identity(metric, network, _PICTURES, _DIGEST)
 
 

@@ -26,7 +26,7 @@ _CPU_BATCH, _DEVICE_BATCH = 8, 64
 
 @dataclass
 class Batch:
-    """Some samples with what was gathered of them; pictures and targets only where pairs were asked for."""
+    """Some samples with what was gathered of them; pictures and targets only where they were asked for."""
 
     samples: Sequence[Sample]
     features: dict[str, NDArray[np.float32]] = field(default_factory=dict)
@@ -50,11 +50,14 @@ class Pass:
 
     extractors: Mapping[str, Extractor]
     transform: str
-    """What pictures go through before the extractors; pairs are compared as they are."""
+    """What pictures go through before the extractors; batches hold them, and their targets, as they are."""
     cache: FeatureCache
     batch_size: int | None = None
     """None is 8 on a CPU and 64 elsewhere."""
-    pairs: bool = False
+    pictures: bool = False
+    """Whether batches hold the pictures."""
+    targets: bool = False
+    """Whether they hold those that the pictures are compared with, too."""
 
     def batches(self, samples: Sequence[Sample]) -> Iterator[Batch]:
         """Yield all samples in order, in batches with their features.
@@ -89,13 +92,14 @@ class Pass:
         transform = parse_transform(self.transform)
         for index, sample in enumerate(work.batch.samples):
             lacking = [name for name, vectors in work.vectors.items() if index not in vectors]
-            picture = sample.load() if lacking or self.pairs else None
+            picture = sample.load() if lacking or self.pictures else None
             if picture is not None and lacking:
                 moved = transform(picture)
                 for name in lacking:
                     work.prepared.setdefault(name, {})[index] = self.extractors[name].prepare(moved)
-            if picture is not None and self.pairs:
+            if picture is not None and self.pictures:
                 work.batch.pictures.append(picture)
+            if picture is not None and self.targets:
                 work.batch.targets.append(_target(sample, picture))
         return work
 

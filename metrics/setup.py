@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..core.weights import WeightsFinder
+from .metric import CaptionReader
 
 
 @dataclass(frozen=True)
@@ -31,3 +32,5 @@ class Setup:
     weights: WeightsFinder = field(default_factory=WeightsFinder)
     cache: Path | None = None
     """The folder of the feature cache; None keeps none."""
+    caption_reader: CaptionReader | None = None
+    """Who tells what pictures show, for ``caption_accuracy``."""

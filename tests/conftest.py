@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,42 @@ def tiny_sd(tmp_path_factory: pytest.TempPathFactory, tokenizer_folder: Path) ->
 def sd_factory(tokenizer_folder: Path) -> Callable[..., Path]:
     """Save further random checkpoints: ``sd_factory(folder, unet={...})``."""
     return lambda folder, unet=None: save_stable_diffusion(folder, tokenizer_folder, unet)
+
+
+def save_measuring_models(folder: Path, tokenizer: Path) -> None:
+    """Save small random models of the kinds that measure scenes."""
+    import torch
+    from transformers import CLIPConfig, CLIPModel, ResNetConfig, ResNetForImageClassification
+
+    torch.manual_seed(1)
+    small = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
+    tokens = {"bos_token_id": 49406, "eos_token_id": 49407, "pad_token_id": 49407}
+    clip = CLIPConfig(
+        text_config={**small, **tokens, "vocab_size": 49408, "max_position_embeddings": 32},
+        vision_config={**small, "image_size": 64, "patch_size": 16},
+        projection_dim=16,
+    )
+    CLIPModel(clip).half().save_pretrained(folder / "mini-clip")
+    for file in tokenizer.iterdir():
+        shutil.copy(file, folder / "mini-clip")
+    resnet = ResNetConfig(embedding_size=16, hidden_sizes=[16, 64], depths=[1, 1], layer_type="basic", num_labels=4)
+    ResNetForImageClassification(resnet).half().save_pretrained(folder / "mini-features")
+
+
+@pytest.fixture(scope="session")
+def zoo_folder(tmp_path_factory: pytest.TempPathFactory, tiny_sd: Path, tokenizer_folder: Path) -> Path:
+    """Random stand-ins of the checkpoints that ship with the package."""
+    folder = tmp_path_factory.mktemp("zoo")
+    shutil.copytree(tiny_sd, folder / "mini-sd")
+    save_measuring_models(folder, tokenizer_folder)
+    return folder
+
+
+@pytest.fixture
+def zoo(zoo_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The stand-ins in place of the zoo."""
+    monkeypatch.setattr("t2ibench.core.zoo.FOLDER", zoo_folder)
+    return zoo_folder
 
 
 @pytest.fixture

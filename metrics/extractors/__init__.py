@@ -23,6 +23,12 @@ NETWORKS: Registry[type[Network]] = Registry(
         "hps-v2": Entry(".metrics.extractors.clip:HpsV2", "HPS v2.0, CLIP ViT-H/14 tuned on human preferences"),
         "hps-v2.1": Entry(".metrics.extractors.clip:HpsV21", "HPS v2.1, CLIP ViT-H/14 tuned on human preferences"),
         "dinov2": Entry(".metrics.extractors.dinov2:DinoV2", "class token of DINOv2 ViT-L/14"),
+        "mini-features": Entry(
+            ".metrics.extractors.mini:MiniFeatures", "pooled features of a small ResNet that knows drawn scenes"
+        ),
+        "mini-clip": Entry(
+            ".metrics.extractors.mini:MiniClip", "a small CLIP that knows drawn scenes and their captions"
+        ),
         "lpips": Entry(".metrics.extractors.lpips:Lpips", "LPIPS over AlexNet, VGG-16 or SqueezeNet"),
         "lpips-alex": Entry(".metrics.extractors.lpips:LpipsAlex", "LPIPS over AlexNet"),
         "lpips-vgg": Entry(".metrics.extractors.lpips:LpipsVgg", "LPIPS over VGG-16"),

@@ -213,3 +213,22 @@ def test_names() -> None:
     for name in ("toaster", "cuda:99"):
         with pytest.raises(BenchError, match=f"device '{name}' cannot be used here"):
             checkpoints.torch_device(name)
+
+
+def test_zoo_names_a_checkpoint_of_the_package(zoo: Path) -> None:
+    assert checkpoints.resolve("zoo:mini-sd", offline=True) == zoo / "mini-sd"
+    with pytest.raises(BenchError, match="did you mean 'mini-sd'"):
+        checkpoints.resolve("zoo:mini-ds")
+
+
+def test_a_zoo_checkpoint_is_taken_wherever_one_is(zoo: Path) -> None:
+    from t2ibench.adapters import make_adapter
+    from t2ibench.adapters.codecs import make_codec
+
+    for method in ("sd15[checkpoint=zoo:mini-sd]", "diffusers:zoo:mini-sd"):
+        adapter = make_adapter(method)
+        assert adapter.checkpoint == "zoo:mini-sd"
+        assert adapter.fingerprint()
+    codec = make_codec("vae:zoo:mini-sd[space=mini]")
+    codec.load("cpu", "fp32")
+    assert (codec.checkpoint, codec.latent_space, codec.downsampling) == ("zoo:mini-sd", "mini", 8)

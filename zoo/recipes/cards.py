@@ -1,6 +1,6 @@
-"""Write ``zoo/README.md``: a model card for each part of the zoo, from the ``training.json`` beside its weights.
+"""Write ``zoo/README.md``: a model card for each part of the zoo, from its record in ``zoo/cards/``.
 
-With ``--run RUN`` (a finished ``bench run --suite mini-claims``) its table goes into ``zoo/claims.json`` and the page.
+With ``--run RUN`` (a finished ``bench run --suite mini-claims``) its table goes into ``zoo/cards/claims.json`` and the page.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ formats of diffusers and transformers, fp16 safetensors. They load through the s
 `sd15[checkpoint=zoo:mini-sd]`. **Numbers measured with them or by them say nothing of full-size models.**
 
 `make zoo` trains them all again; `python -m t2ibench.zoo.recipes.NAME --help` one of them. A recipe that is
-stopped goes on from its last checkpoint (in `zoo/.work/`), and takes the steps that it would have taken uninterrupted. This page
-is written by `python -m t2ibench.zoo.recipes.cards`.
+stopped goes on from its last checkpoint (in `zoo/.work/`), and takes the steps that it would have taken
+uninterrupted. This page is written by `python -m t2ibench.zoo.recipes.cards`.
 """
 
 
@@ -94,7 +94,7 @@ def weights_digest(folder: Path) -> str:
 def card(part: Part) -> str:
     """Return the model card of a part."""
     folder = ZOO / part.folder
-    facts = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+    facts = json.loads((ZOO / "cards" / f"{part.recipe}.json").read_text(encoding="utf-8"))
     (file,) = folder.glob("*.safetensors")
     parameters = sum(tensor.numel() for tensor in load_file(file).values())
     recipe, curve = facts["recipe"], facts["loss"]
@@ -159,12 +159,12 @@ def claims_table(claims: dict[str, Any]) -> str:
 def page() -> str:
     """Return the whole page."""
     parts = [INTRODUCTION]
-    claims = ZOO / "claims.json"
+    claims = ZOO / "cards" / "claims.json"
     if claims.exists():
         facts = json.loads(claims.read_text(encoding="utf-8"))
         parts.append(
             "## Measured quality\n\n`bench run --suite mini-claims`: held-out captions, with 95 % intervals where "
-            "there are any. `mini_fd_excess`: the Fréchet distance less that between two disjoint real sets of that size.\n\n"
+            "there are any. `mini_fd_excess`: the Fréchet distance less that between two disjoint real sets.\n\n"
             f"{claims_table(facts)}\n"
         )
     parts += [card(part) for part in PARTS]
@@ -178,7 +178,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.run:
         run = json.loads((given.run / "run.json").read_text(encoding="utf-8"))
-        write_atomic(ZOO / "claims.json", json.dumps(claims_from(run), indent=1) + "\n")
+        write_atomic(ZOO / "cards" / "claims.json", json.dumps(claims_from(run), indent=1) + "\n")
     write_atomic(ZOO / "README.md", page())
 
 

@@ -151,7 +151,7 @@ def main() -> None:
     training.run(batch_loss)
     save_half(model, folder)
     measured = quality(model.cpu(), words, held)
-    training.record(folder, {"batch": BATCH, "loss": DESCRIPTION, "scenes": given.scenes}, measured)
+    training.record(given.out, {"batch": BATCH, "loss": DESCRIPTION, "scenes": given.scenes}, measured)
     print(f"clip: {training.step} steps, {training.seconds:.0f} s, {measured}")
 
 

@@ -105,7 +105,7 @@ def main() -> None:
     folder = given.out / "mini-features"
     save_half(model, folder)
     measured = quality(model.cpu(), held)
-    training.record(folder, {"batch": BATCH, "loss": DESCRIPTION, "scenes": given.scenes}, measured)
+    training.record(given.out, {"batch": BATCH, "loss": DESCRIPTION, "scenes": given.scenes}, measured)
     print(f"features: {training.step} steps, {training.seconds:.0f} s, {measured}")
 
 

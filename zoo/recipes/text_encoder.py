@@ -118,7 +118,7 @@ def main() -> None:
     folder = given.work / "text_encoder"
     reader.encoder.save_pretrained(folder, safe_serialization=True)
     training.record(
-        folder, {"batch": BATCH, "loss": DESCRIPTION, "scenes": given.scenes}, {"captions_wholly_understood": wholly}
+        given.out, {"batch": BATCH, "loss": DESCRIPTION, "scenes": given.scenes}, {"captions_wholly_understood": wholly}
     )
     print(f"text encoder: {training.step} steps, {training.seconds:.0f} s, {100 * wholly:.1f} % wholly understood")
 

@@ -137,8 +137,8 @@ class Training:
         self.step, self.seconds = state["step"], state["seconds"]
         self.curve = [(int(step), float(value)) for step, value in state["curve"]]
 
-    def record(self, folder: Path, recipe: dict[str, Any], quality: dict[str, float]) -> None:
-        """Write ``training.json`` beside the weights: how they came to be, for the model card."""
+    def record(self, zoo: Path, recipe: dict[str, Any], quality: dict[str, float]) -> None:
+        """Write how the weights came to be into the folder ``cards`` of ``zoo``, for the model card."""
         thin = max(1, len(self.curve) // 40)
         facts = {
             "recipe": recipe | {"rate": self.rate, "warmup": self.warmup, "average": self.average, "seed": self.seed},
@@ -149,7 +149,7 @@ class Training:
             "loss": [[step, float(f"{value:.4g}")] for step, value in self.curve[thin - 1 :: thin]],
             "quality": {name: float(f"{value:.4g}") for name, value in quality.items()},
         }
-        write_atomic(folder / "training.json", json.dumps(facts, indent=1) + "\n")
+        write_atomic(zoo / "cards" / f"{self.name}.json", json.dumps(facts, indent=1) + "\n")
 
 
 def hardware() -> str:

@@ -10,7 +10,6 @@ cost as much as all the rest.
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import torch
@@ -135,11 +134,10 @@ def main() -> None:
 
     training.run(batch_loss)
     save_half(model.text_encoder, folder / "text_encoder")
-    shutil.copy(given.work / "text_encoder" / "training.json", folder / "text_encoder")
     save_half(model.unet, folder / "unet")
     assemble(folder)
     recipe = {"batch": BATCH, "loss": DESCRIPTION, "scenes": given.scenes}
-    training.record(folder / "unet", recipe, {"loss": training.curve[-1][1]})
+    training.record(given.out, recipe, {"loss": training.curve[-1][1]})
     print(f"unet: {training.step} steps, {training.seconds:.0f} s, loss {training.curve[-1][1]:.4f}")
 
 

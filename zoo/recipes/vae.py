@@ -96,7 +96,7 @@ def main() -> None:
     folder = given.out / "mini-sd" / "vae"
     save_half(vae, folder)
     measured = quality(vae.cpu(), held)
-    training.record(folder, {"batch": BATCH, "loss": DESCRIPTION, "scenes": given.scenes}, measured)
+    training.record(given.out, {"batch": BATCH, "loss": DESCRIPTION, "scenes": given.scenes}, measured)
     print(f"vae: {training.step} steps, {training.seconds:.0f} s, {measured['psnr_db']:.2f} dB")
 
 

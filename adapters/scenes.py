@@ -1,0 +1,67 @@
+"""The ground truth of the mini world as a method: the drawn scene that a caption is of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.errors import BenchError
+from ..datasets.request import Request
+from .base import Adapter, Images, Traits
+from .codecs import make_codec
+from .codecs.base import Codec
+
+
+class Scenes(Adapter):
+    """``scenes``: the scene of each caption, the best that a method can do.
+
+    ``codec=TEXT`` sends it through a codec and back, which is the best that a method over these latents can do.
+    ``offset=N`` draws the scene N numbers further on, which is not what the caption says: a second real set.
+    """
+
+    traits = Traits(sampled=False)
+    codec: Codec | None = None
+
+    def __init__(self, *, codec: str | None = None, offset: str = "0") -> None:
+        if not (offset.isascii() and offset.isdigit()):
+            raise BenchError(f"'scenes': offset={offset} is no whole number of at least 0")
+        self.offset = int(offset)
+        if codec is not None:
+            self.codec = make_codec(codec)
+            self.checkpoint = self.codec.checkpoint
+
+    def load(self, device: str, dtype: str) -> None:
+        if self.codec:
+            self.codec.weights = self.weights
+            self.codec.load(device, dtype)
+
+    def generate(self, requests: Sequence[Request]) -> Images:
+        pictures = np.stack([self._draw(request) for request in requests])
+        return self._round_trip(self.codec, pictures) if self.codec else pictures
+
+    def _draw(self, request: Request) -> Images:
+        from ..datasets.scene_dataset import scene_of
+        from ..datasets.scenes import SIZE
+
+        if (request.height, request.width) != (SIZE, SIZE):
+            size = f"{request.width}×{request.height}"
+            raise BenchError(f"'scenes' draws {SIZE}×{SIZE} pixels, not {size}: set sampling.size={SIZE}")
+        return scene_of(request.prompt_id, request.prompt, self.offset).image
+
+    def _round_trip(self, codec: Codec, pictures: NDArray[np.uint8]) -> Images:
+        codec.check_size(*pictures.shape[1:3])
+        decoded = codec.decode(codec.encode(pictures))
+        if not np.isfinite(decoded).all():  # it would become a black picture and be measured as one
+            raise BenchError(f"codec of '{self.checkpoint}' gives NaN: use --dtype bf16 or fp32")
+        return np.asarray((np.clip(decoded, 0, 1) * 255).round(), np.uint8)
+
+    def fingerprint(self) -> str:
+        """Of the code that draws, and of the codec's weights; the codec is loaded to learn these."""
+        from ..datasets.scene_dataset import scenes_digest
+
+        if self.codec is None:
+            return scenes_digest()
+        self.load("cpu", "fp32")
+        return f"{scenes_digest()}-{self.codec.fingerprint()}"

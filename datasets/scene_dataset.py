@@ -1,0 +1,93 @@
+"""The validation scenes as a dataset: captions to make pictures of, and other scenes to compare these with.
+
+``python -m t2ibench.datasets.scene_dataset > datasets/scenes-validation.txt`` writes the captions anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..core.errors import BenchError
+from ..core.files import sha256_file, write_atomic
+from ..core.weights import cache_dir
+from .dataset import Dataset
+from .prompts import Prompt
+from .scenes import Scene, scene
+
+CAPTIONS = Path(__file__).with_name("scenes-validation.txt")
+"""Of the first scenes of the validation split, a line each: to draw so many scenes takes seconds."""
+REFERENCE_START = 100_000
+"""The first scene of the reference: no picture of it is that of a caption."""
+REFERENCE_COUNT = 2_048
+PROMPT_COUNT = 2_048
+
+
+@dataclass(frozen=True)
+class Scenes(Dataset):
+    """Captions of scenes numbered from 0 and pictures of scenes numbered from 100,000, all of the validation split."""
+
+    name = "scenes"
+    kind = "prompts"
+
+    def prompts(self, root: Path) -> list[Prompt]:
+        """Return the captions; an id is the number of the scene in 6 digits (``root`` plays no part)."""
+        lines = CAPTIONS.read_text(encoding="utf-8").splitlines()
+        return [Prompt(f"{number:06d}", caption) for number, caption in enumerate(lines)]
+
+    def reference(self, root: Path, n: int | None = None) -> list[Path]:
+        """Return pictures of the first ``n`` scenes of the reference (``root`` plays no part).
+
+        They are drawn into the cache folder when they are first asked for. Raises WriteError where that is impossible.
+        """
+        folder = reference_folder()
+        count = min(n or REFERENCE_COUNT, REFERENCE_COUNT)
+        files = {number: folder / f"{number}.bmp" for number in range(REFERENCE_START, REFERENCE_START + count)}
+        there = {file.name for file in folder.iterdir()} if folder.is_dir() else set()
+        for number, file in files.items():
+            if file.name not in there:
+                _draw(number, file)
+        return list(files.values())
+
+
+SCENES = Scenes()
+
+
+def scene_of(prompt_id: str, caption: str, offset: int = 0) -> Scene:
+    """Return the scene that a prompt of this dataset is the caption of, or the one ``offset`` further on.
+
+    Raises BenchError for other prompts.
+    """
+    known = len(prompt_id) == 6 and prompt_id.isascii() and prompt_id.isdigit()
+    own = scene(int(prompt_id), "validation") if known else None
+    if own is None or own.caption != caption:
+        raise BenchError(f"prompt '{prompt_id}' ('{caption[:60]}') is no caption of dataset 'scenes'")
+    return scene(int(prompt_id) + offset, "validation") if offset else own
+
+
+def scenes_digest() -> str:
+    """Return 8 hex digits that change with the code that draws scenes."""
+    sources = (Path(__file__).with_name(name) for name in ("scenes.py", "scene_captions.py"))
+    return hashlib.sha256("".join(map(sha256_file, sources)).encode()).hexdigest()[:8]
+
+
+def reference_folder() -> Path:
+    """Where the pictures of the reference are kept; another folder for another version of the scenes."""
+    return cache_dir() / "datasets" / f"scenes-{scenes_digest()}"
+
+
+def _draw(number: int, file: Path) -> None:
+    """Write the picture of a scene; as BMP, whose bytes, and so its digest, no version of a library changes."""
+    from io import BytesIO
+
+    from PIL import Image
+
+    buffer = BytesIO()
+    Image.fromarray(scene(number, "validation").image).save(buffer, "BMP")
+    write_atomic(file, buffer.getvalue())
+
+
+if __name__ == "__main__":
+    for number in range(PROMPT_COUNT):
+        print(scene(number, "validation").caption)

@@ -1,0 +1,37 @@
+"""Caption accuracy: the share of pictures that show all that their captions say, as a reader finds it in the pixels.
+
+The reader is handed in (``Setup.caption_reader``): it knows the captions' grammar and what it can find in a picture.
+The idea is that of Ghosh et al., "GenEval: An Object-Focused Framework for Evaluating Text-to-Image Alignment",
+NeurIPS 2023, whose reader is an object detector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .metric import Evidence, ImageMetric
+from .stats import Interval, proportion_interval
+
+
+def caption_accuracies(evidence: Evidence) -> list[float]:
+    """Return 1 for each picture that obeys its whole caption, else 0.
+
+    The interval is Wilson's for a share. CannotMeasure where the reader does not know a caption's grammar or cannot
+    read pictures of this size.
+    """
+    assert evidence.reader is not None
+    return [evidence.reader(*pair) for pair in zip(evidence.pictures, evidence.prompts, strict=True)]
+
+
+def _interval(scores: Sequence[float]) -> Interval:
+    return proportion_interval(sum(scores) / len(scores), len(scores))
+
+
+CAPTION_ACCURACY = ImageMetric(
+    "caption_accuracy",
+    higher_is_better=True,
+    digits=3,
+    needs=("prompts", "reader"),
+    scores=caption_accuracies,
+    interval=_interval,
+)

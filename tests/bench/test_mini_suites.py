@@ -1,0 +1,163 @@
+"""The suites of the mini world, from the command line, on stand-ins of its checkpoints."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from t2ibench.bench.options import Options, default_batch, methods_of
+from t2ibench.bench.suites import SUITES, find_suite
+from t2ibench.core.errors import BenchError
+
+Bench = Callable[..., tuple[int, str, str]]
+
+SMALL = ["--set", "sampling.steps=2", "--set", "reference_n=6", "--batch-size", 4, "--offline"]
+METHODS = ["scenes", "scenes[codec=vae:zoo:mini-sd]", "sd15[checkpoint=zoo:mini-sd]"]
+LABEL = "Mini world: miniature models on drawn 64×64 scenes. No number here says anything of the full-size methods."
+
+
+def read(out: Path) -> dict:
+    return json.loads((out / "run.json").read_text())
+
+
+@pytest.fixture
+def finished(bench: Bench, zoo: Path, tmp_path: Path) -> tuple[Path, str]:
+    """A small run of the suite: its folder and what it printed."""
+    status, out, err = bench("run", "--limit", 5, "--out", tmp_path / "run", *SMALL)
+    assert status == 0, err
+    return tmp_path / "run", out
+
+
+def test_mini_is_the_suite_of_a_run_without_options(finished: tuple[Path, str], zoo: Path) -> None:
+    folder, out = finished
+    run = read(folder)
+    assert (run["suite"]["name"], run["suite"]["dataset"]) == ("mini", "scenes")
+    assert [result["method"] for result in run["results"]] == METHODS
+    assert [result["checkpoint"] for result in run["results"]] == [None, "zoo:mini-sd", "zoo:mini-sd"]
+    assert not run["skipped"]
+    for text in (out, *(path.read_text() for path in (folder / "run.json", folder / "report.md"))):
+        assert LABEL[:48] in text
+        assert str(zoo) not in text
+    assert LABEL in run["suite"]["notes"]
+    assert LABEL in (folder / "report.html").read_text()
+
+
+def test_every_row_has_its_numbers_its_time_and_its_cost(finished: tuple[Path, str]) -> None:
+    folder, out = finished
+    results = dict(zip(METHODS, read(folder)["results"], strict=True))
+    for result in results.values():
+        assert result["n"] == 5
+        assert list(result["metrics"]) == ["mini_fd", "mini_kd", "mini_clip_score", "caption_accuracy"]
+        assert {name: found["reason"] for name, found in result["metrics"].items() if found["value"] is None} == {}
+        assert result["latency"]["end_to_end"]["median_s"] > 0
+    assert results["scenes"]["metrics"]["caption_accuracy"]["value"] == 1
+    assert "scene-reader@" in results["scenes"]["metrics"]["caption_accuracy"]["identity"]
+    assert results["scenes"]["settings"]["steps"] is None
+    sampled = results["sd15[checkpoint=zoo:mini-sd]"]
+    assert (sampled["settings"]["scheduler"], sampled["settings"]["steps"]) == ("ddim", 2)
+    assert sampled["cost"]["forwards_per_image"] == 4
+    scores = pd.read_parquet(folder / "scores.parquet")
+    assert set(scores[scores.metric == "caption_accuracy"].value) <= {0.0, 1.0}
+    for title in ("accuracy", "Params", "Time"):
+        assert title in out
+
+
+def test_the_suite_says_how_many_prompts_and_batches_fit_small_pictures(bench: Bench, zoo: Path) -> None:
+    status, out, err = bench("run", "--methods", "scenes", "--dry-run")
+    assert status == 0, err
+    assert "suite mini: 128 of 2,048 items, batches of 16" in out
+    assert "scenes: 128 pictures to make" in out
+    assert (default_batch(512, "cpu"), default_batch(512, "cuda:0"), default_batch(64, "cuda:0")) == (1, 8, 32)
+
+
+def test_claims_are_by_the_excess_over_real_pictures(bench: Bench, zoo: Path, tmp_path: Path) -> None:
+    suite = find_suite("mini-claims")
+    assert (suite.n, suite.reference_n, suite.methods) == (2048, None, find_suite("mini").methods)
+    status, out, err = bench("run", "--suite", "mini-claims", "--limit", 4, "--out", tmp_path / "run", *SMALL)
+    assert status == 0, err
+    scenes, codec, sampled = (result["metrics"] for result in read(tmp_path / "run")["results"])
+    for found in (codec, sampled):
+        expected = found["mini_fd"]["value"] - scenes["mini_fd"]["value"]
+        assert found["mini_fd_excess"]["value"] == pytest.approx(expected)
+    assert scenes["mini_fd_excess"]["reason"] == "the excess of the other rows is over this one"
+    assert "excess" in out
+
+
+def test_the_sweep_takes_guidance_from_1_to_12() -> None:
+    suite = find_suite("mini-cfg-sweep")
+    found = methods_of(Options(suite))
+    values = ["1", "1.5", "2", "3", "4", "6", "8", "12"]
+    assert [method.method for method in found] == [f"sd15[checkpoint=zoo:mini-sd,guidance={g}]" for g in values]
+    assert {method.n for method in found} == {512}
+
+
+def test_all_suites_of_the_mini_world_carry_the_label() -> None:
+    names = [name for name in SUITES.names() if name.startswith("mini")]
+    assert names == ["mini", "mini-cfg-sweep", "mini-claims"]
+    assert all(LABEL in find_suite(name).notes for name in names)
+
+
+def test_prompts_that_are_no_captions_leave_reasons(bench: Bench, zoo: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("a photo of a bus\na red circle")
+    arguments = ["--suite", "mini", "--prompts", tmp_path / "mine.txt", "--out", tmp_path / "run", *SMALL]
+    status, _, err = bench("run", *arguments)
+    assert status == 0, err
+    run = read(tmp_path / "run")
+    assert [item["method"] for item in run["skipped"]] == METHODS[:2]
+    assert "is no caption of dataset 'scenes'" in run["skipped"][0]["reason"]
+    (result,) = run["results"]
+    assert result["metrics"]["mini_clip_score"]["value"] is not None
+    assert "needs captions of drawn scenes" in result["metrics"]["caption_accuracy"]["reason"]
+    assert "has no photos" in result["metrics"]["mini_fd"]["reason"]
+
+
+def test_a_zoo_without_the_checkpoint_is_said_so(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("t2ibench.core.zoo.FOLDER", tmp_path / "empty")
+    arguments = ["--limit", 3, "--metrics", "caption_accuracy", "--out", tmp_path / "run", *SMALL]
+    status, _, err = bench("run", *arguments)
+    assert status == 0, err
+    assert "the zoo has no checkpoint 'mini-sd' (known: none: this installation lacks them)" in err
+    status, _, err = bench("run", *arguments, "--strict")
+    assert status == 2
+    assert err.count("\n") == 1
+
+
+OWN = """
+name = "own"
+version = 1
+summary = "s"
+dataset = "scenes"
+n = 3
+methods = ["scenes", { method = "scenes[offset=5000]", n = 2 }]
+metrics = ["caption_accuracy"]
+"""
+
+
+def test_a_suite_states_n_and_a_method_its_own(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text(OWN)
+    command = ["run", "--suite", tmp_path / "own.toml", "--set", "sampling.size=64", "--out", tmp_path / "run"]
+    status, _, err = bench(*command)
+    assert status == 0, err
+    run = read(tmp_path / "run")
+    assert [result["n"] for result in run["results"]] == [3, 2]
+    assert (run["suite"]["items"], run["suite"]["total"]) == (3, 2048)
+    assert bench(*command, "--limit", 1)[0] == 0
+    assert [result["n"] for result in read(tmp_path / "run")["results"]] == [1, 1]
+
+
+def test_a_suite_of_photos_states_n_too(bench: Bench, photo_folder: Path, tmp_path: Path) -> None:
+    arguments = ["--set", "sampling.size=64", "--methods", "jpeg", "--metrics", "psnr", "--set", "n=2"]
+    out = ["--out", tmp_path / "run"]
+    status, _, err = bench("run", "--suite", "decoders", "--images", photo_folder, *arguments, *out)
+    assert status == 0, err
+    assert read(tmp_path / "run")["suite"]["items"] == 2
+
+
+def test_an_excess_of_a_metric_that_the_suite_lacks_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text(f"{OWN}[excess]\nover = 'scenes'\nmetrics = ['mini_fd']\n")
+    with pytest.raises(BenchError, match="names mini_fd, which metrics does not"):
+        find_suite(str(tmp_path / "own.toml"))

@@ -1,0 +1,87 @@
+"""The validation scenes as a dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from t2ibench.core.errors import BenchError
+from t2ibench.core.weights import cache_dir
+from t2ibench.datasets import scene_dataset
+from t2ibench.datasets.catalog import DATASETS
+from t2ibench.datasets.images import load_rgb
+from t2ibench.datasets.scene_captions import read_caption
+from t2ibench.datasets.scene_dataset import PROMPT_COUNT, REFERENCE_COUNT, REFERENCE_START, SCENES, scene_of
+from t2ibench.datasets.scenes import held_out, scene
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The numbers of the scenes that were drawn so far."""
+    numbers: list[int] = []
+
+    def counted(number: int, split: str):
+        numbers.append(number)
+        return scene(number, split)
+
+    monkeypatch.setattr(scene_dataset, "scene", counted)
+    return numbers
+
+
+def test_prompts_are_the_captions_of_the_first_validation_scenes(tmp_path: Path) -> None:
+    prompts = DATASETS.get("scenes").prompts(tmp_path)
+    assert [prompt.id for prompt in prompts] == [f"{number:06d}" for number in range(PROMPT_COUNT)]
+    assert all(held_out(prompt.text) and read_caption(prompt.text) for prompt in prompts)
+    for number in (0, 1, 700, 1400, PROMPT_COUNT - 1):
+        assert prompts[number].text == scene(number, "validation").caption, (
+            "run: python -m t2ibench.datasets.scene_dataset > datasets/scenes-validation.txt"
+        )
+
+
+def test_the_reference_is_drawn_once_into_the_cache_and_as_far_as_it_is_missing(
+    tmp_path: Path, drawn: list[int]
+) -> None:
+    three = SCENES.reference(tmp_path, 3)
+    assert drawn == [REFERENCE_START, REFERENCE_START + 1, REFERENCE_START + 2]
+    assert SCENES.reference(tmp_path, 5)[:3] == three
+    assert drawn[3:] == [REFERENCE_START + 3, REFERENCE_START + 4]
+    three[1].unlink()
+    assert len(SCENES.reference(tmp_path, 5)) == 5
+    assert drawn[5:] == [REFERENCE_START + 1]
+    for place, file in enumerate(three):
+        assert file.is_relative_to(cache_dir())
+        np.testing.assert_array_equal(load_rgb(file), scene(REFERENCE_START + place, "validation").image)
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_code_draws_into_another_folder(
+    tmp_path: Path, drawn: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (before,) = SCENES.reference(tmp_path, 1)
+    monkeypatch.setattr(scene_dataset, "sha256_file", lambda path: "another version")
+    (after,) = SCENES.reference(tmp_path, 1)
+    assert before.parent != after.parent
+    assert len(drawn) == 2
+
+
+def test_the_reference_and_the_captions_are_disjoint() -> None:
+    assert PROMPT_COUNT <= REFERENCE_START
+    assert REFERENCE_COUNT == 2048
+
+
+def test_a_reference_that_cannot_be_kept_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("T2IBENCH_CACHE", str(tmp_path / "file"))
+    with pytest.raises(BenchError, match="cannot write"):
+        SCENES.reference(tmp_path, 1)
+
+
+def test_scene_of_a_prompt() -> None:
+    caption = scene(7, "validation").caption
+    assert scene_of("000007", caption) == scene(7, "validation")
+    assert scene_of("000007", caption, offset=2) == scene(9, "validation")
+    for name, text in (("7", caption), ("000008", caption), ("٠٠٠٠٠٧", caption), ("000007", f"{caption}.")):
+        with pytest.raises(BenchError, match="is no caption of dataset 'scenes'"):
+            scene_of(name, text)
