@@ -42,7 +42,7 @@ def canny(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
     channels = (pixels[..., channel] / 255.0 for channel in range(3))
     found = [edges(each, sigma=CANNY_SIGMA, low_threshold=CANNY_LOW, high_threshold=CANNY_HIGH) for each in channels]
-    return np.any(found, axis=0)
+    return np.asarray(np.any(found, axis=0))
 
 
 def draw_edges(edges: NDArray[np.bool_]) -> NDArray[np.uint8]:

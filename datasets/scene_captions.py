@@ -120,13 +120,13 @@ def read_caption(text: str) -> Caption | None:
     """
     words = text.strip().lower().rstrip(".")
     background = _BACKGROUND.search(words)
-    ground = {"background": background["background"], "pattern": background["pattern"] or "plain"} if background else {}
+    colour, pattern = (background["background"], background["pattern"] or "plain") if background else (None, None)
     body = words[: background.start()] if background else words
     if face := _FACE.fullmatch(body):
         said = {field.name: face[field.name] for field in fields(FaceWords)}
         if face["forward"]:
             said["pose"] = "forward"
-        return Caption(face=FaceWords(**said), **ground)
+        return Caption(face=FaceWords(**said), background=colour, pattern=pattern)
     if not (scene := _OBJECTS.fullmatch(body)):
         return None
     objects = [ObjectWords(scene["shape1"], scene["colour1"], scene["size1"])]
@@ -144,7 +144,7 @@ def read_caption(text: str) -> Caption | None:
         if len(named) != 1:
             return None
         relations.append(Relation(2, scene["relation2"], named[0]))
-    return Caption(tuple(objects), tuple(relations), **ground)
+    return Caption(tuple(objects), tuple(relations), background=colour, pattern=pattern)
 
 
 def _one_of(name: str, words: tuple[str, ...]) -> str:

@@ -457,22 +457,28 @@ def _fit(part: _Part, seen: Mask) -> _Fit:
 
 def _refined(part: _Part, seen: Mask, shape: str, place: NDArray[np.float64]) -> _Fit:
     """Move and grow a shape from a place (x, y, radius) to where it fits best in least squares, by Gauss-Newton."""
+    column, row, reach = (
+        int(value) for value in (place[0], place[1], 1.2 * place[2] + 5)
+    )  # all of the shape, and more
+    window = np.s_[max(row - reach, 0) : row + reach + 1, max(column - reach, 0) : column + reach + 1]
+    target = part.cover[window] * seen[window]
     step = 0.25  # pixels; the slopes are differences
     for _ in range(5):
-        covers = _covers(shape, place + step * np.vstack([np.zeros(3), np.eye(3)]))[:, seen]
-        slopes = (covers[1:] - covers[0]) / step
-        change = np.linalg.solve(slopes @ slopes.T + 1e-3 * np.eye(3), slopes @ (part.cover[seen] - covers[0]))
+        covers = _covers(shape, place + step * np.vstack([np.zeros(3), np.eye(3)]), window) * seen[window]
+        slopes = ((covers[1:] - covers[0]) / step).reshape(3, -1)
+        change = np.linalg.solve(slopes @ slopes.T + 1e-3 * np.eye(3), slopes @ (target - covers[0]).ravel())
         place = place + np.clip(change, -1, 1)
-    cover, target = _covers(shape, place[None])[0, seen], part.cover[seen]
-    overlap = np.minimum(cover, target).sum() / max(np.maximum(cover, target).sum(), 1e-9)
+    cover = _covers(shape, place[None], window)[0] * seen[window]
+    both = float(np.minimum(cover, target).sum())
+    overlap = both / max(float(cover.sum() + (part.cover * seen).sum()) - both, 1e-9)
     x, y, radius = (float(value) for value in place)
-    return _Fit(shape, x, y, radius, float(overlap))
+    return _Fit(shape, x, y, radius, overlap)
 
 
-def _covers(shape: str, places: NDArray[np.float64]) -> Map:
-    """How much of each pixel a shape covers at places (n, 3), x, y and radius: (n, H, W), 0 to 1."""
+def _covers(shape: str, places: NDArray[np.float64], window: tuple[slice, slice]) -> Map:
+    """How much of each pixel of a window a shape covers at places (n, 3), x, y and radius: (n, h, w), 0 to 1."""
     x, y, radius = places.T[:, :, None, None]
-    return np.clip(0.5 - shape_distance(shape, _X - x, _Y - y, radius), 0, 1)
+    return np.clip(0.5 - shape_distance(shape, _X[window] - x, _Y[window] - y, radius), 0, 1)
 
 
 # Face ----------------------------------------------------------------------------------------------------------------

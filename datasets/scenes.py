@@ -102,21 +102,22 @@ def shape_distance(shape: str, x: Map, y: Map, radius: float | Map) -> Map:
 
     ``radius`` is the circle's; the other shapes have sizes that look alike beside it.
     """
+    distance: Map
     if shape == "circle":
-        return np.hypot(x, y) - radius
-    if shape == "square":
-        return np.maximum(abs(x), abs(y)) - 0.9 * radius
-    if shape == "diamond":
-        return (abs(x) + abs(y) - 1.2 * radius) / np.sqrt(2)
-    if shape == "triangle":  # corners at (0, -r) and (±r, r)
-        return np.maximum((2 * abs(x) - y - radius) / np.sqrt(5), y - radius)
-    if shape == "cross":
+        distance = np.hypot(x, y) - radius
+    elif shape == "square":
+        distance = np.maximum(abs(x), abs(y)) - 0.9 * radius
+    elif shape == "diamond":
+        distance = (abs(x) + abs(y) - 1.2 * radius) / np.sqrt(2)
+    elif shape == "triangle":  # corners at (0, -r) and (±r, r)
+        distance = np.maximum((2 * abs(x) - y - radius) / np.sqrt(5), y - radius)
+    elif shape == "cross":
         long, short = 1.05 * radius, 0.36 * radius
-        return np.minimum(
-            np.maximum(abs(x) - long, abs(y) - short),
-            np.maximum(abs(x) - short, abs(y) - long),
-        )
-    raise ValueError(f"unknown shape '{shape}'")
+        bars = np.maximum(abs(x) - long, abs(y) - short), np.maximum(abs(x) - short, abs(y) - long)
+        distance = np.minimum(*bars)
+    else:
+        raise ValueError(f"unknown shape '{shape}'")
+    return distance
 
 
 @dataclass(frozen=True)
@@ -217,7 +218,8 @@ class Face:
         inside = np.clip(x, -half, half)
         curve = bend * (0.5 - (inside / half) ** 2)
         slope = -2 * bend * inside / half**2
-        return np.hypot(x - inside, (y - curve) / np.sqrt(1 + slope**2)) - thick
+        distance: Map = np.hypot(x - inside, (y - curve) / np.sqrt(1 + slope**2)) - thick
+        return distance
 
 
 @dataclass(frozen=True)

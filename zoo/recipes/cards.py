@@ -1,6 +1,7 @@
 """Write ``zoo/README.md``: a model card for each part of the zoo, from its record in ``zoo/cards/``.
 
-With ``--run RUN`` (a finished ``bench run --suite mini-claims``) its table goes into ``zoo/cards/claims.json`` and the page.
+With ``--run RUN`` (a finished ``bench run --suite mini-claims``) its table goes into ``zoo/cards/claims.json`` and the
+page.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import torch
 from torch import nn
-from transformers import CLIPConfig, CLIPModel
+from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
 from ...datasets import scene_captions as grammar
 from ...datasets.scene_captions import Caption, FaceWords, read_caption
@@ -26,7 +26,7 @@ DESCRIPTION = "contrastive, with a near miss for each caption"
 SEED = 1_000
 
 
-def build(words: tokenizer.CLIPTokenizer) -> CLIPModel:
+def build(words: CLIPTokenizer) -> CLIPModel:
     """Return an untrained dual encoder for a tokenizer."""
     text = {
         "vocab_size": len(words),
@@ -118,7 +118,7 @@ def loss(model: CLIPModel, images: torch.Tensor, tokens: torch.Tensor) -> torch.
 
 
 @torch.inference_mode()
-def quality(model: CLIPModel, words: tokenizer.CLIPTokenizer, held: Pool) -> dict[str, float]:
+def quality(model: CLIPModel, words: CLIPTokenizer, held: Pool) -> dict[str, float]:
     """Return how often the right caption wins: of 100, and against its near miss."""
     generator = torch.Generator().manual_seed(0)
     misses = [near_miss(caption, generator) for caption in held.captions]
@@ -126,7 +126,7 @@ def quality(model: CLIPModel, words: tokenizer.CLIPTokenizer, held: Pool) -> dic
     right, near = read.chunk(2)
     of_100 = [
         (a @ b.T).argmax(1).eq(torch.arange(len(a))).float().mean()
-        for a, b in zip(seen.split(100), right.split(100), strict=True)
+        for a, b in zip(torch.split(seen, 100), torch.split(right, 100), strict=True)
     ]
     beaten = ((seen * right).sum(1) > (seen * near).sum(1)).float().mean()
     return {"right_of_100": torch.stack(of_100).mean().item(), "right_against_near_miss": beaten.item()}

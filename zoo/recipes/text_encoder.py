@@ -58,7 +58,7 @@ class Reader(nn.Module):
     def forward(self, tokens: torch.Tensor) -> list[torch.Tensor]:
         """Return the logits of each question from tokens (B, 32)."""
         logits: torch.Tensor = self.head(self.encoder(tokens).pooler_output)
-        return list(logits.split([len(possible) + 1 for possible in QUESTIONS], dim=1))
+        return list(torch.split(logits, [len(possible) + 1 for possible in QUESTIONS], dim=1))
 
 
 def build(words: CLIPTokenizer) -> CLIPTextModel:

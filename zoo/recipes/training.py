@@ -80,7 +80,7 @@ class Training:
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
             value = loss(generator)
             self.optimizer.zero_grad(set_to_none=True)
-            value.backward()
+            value.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
             self.optimizer.step()
             self.step += 1
@@ -159,7 +159,7 @@ def hardware() -> str:
     return f"CPU, {torch.get_num_threads()} threads"
 
 
-def save_half(model: nn.Module, folder: Path) -> None:
+def save_half(model: Any, folder: Path) -> None:
     """Save a diffusers or transformers model as fp16 safetensors."""
     import copy
 

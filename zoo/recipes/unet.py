@@ -76,7 +76,8 @@ def latents_of(vae: AutoencoderKL, data: Pool) -> torch.Tensor:
         vae.encode(pixels(data.images[start : start + 64]).to(vae.device)).latent_dist.mode().half()
         for start in range(0, len(data), 64)
     ]
-    return torch.cat(parts).cpu() * vae.config.scaling_factor
+    scaled: torch.Tensor = torch.cat(parts).cpu() * vae.config.scaling_factor
+    return scaled
 
 
 def loss(model: nn.Module, latents: torch.Tensor, tokens: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -90,7 +91,8 @@ def loss(model: nn.Module, latents: torch.Tensor, tokens: torch.Tensor, generato
     predicted = model(kept.sqrt() * latents + (1 - kept).sqrt() * noise, timesteps, tokens)
     velocity = kept.sqrt() * noise - (1 - kept).sqrt() * latents
     weight = (1 / (1 - alphas[timesteps])).clamp(max=MAX_WEIGHT) * (1 - alphas[timesteps])
-    return (weight * (predicted - velocity).square().mean((1, 2, 3))).mean()
+    total: torch.Tensor = (weight * (predicted - velocity).square().mean((1, 2, 3))).mean()
+    return total
 
 
 def assemble(folder: Path) -> None:

@@ -52,7 +52,8 @@ def loss(vae: AutoencoderKL, images: torch.Tensor, generator: torch.Generator) -
     noise = torch.randn(posterior.mean.shape, generator=generator).to(images)
     decoded = vae.decode(posterior.mean + posterior.std * noise).sample
     error = (decoded - images).square().mean() + CHROMA * (chroma(decoded) - chroma(images)).square().mean()
-    return error + KL * posterior.kl().mean() / posterior.mean[0].numel()
+    total: torch.Tensor = error + KL * posterior.kl().mean() / posterior.mean[0].numel()
+    return total
 
 
 @torch.inference_mode()
@@ -69,7 +70,7 @@ def quality(vae: AutoencoderKL, held: Pool) -> dict[str, float]:
 @torch.inference_mode()
 def scaling(vae: AutoencoderKL, held: Pool) -> float:
     """Return the factor that gives latents unit variance (Rombach et al. 2022, section G)."""
-    return 1 / vae.encode(pixels(held.images[:512]).to(vae.device)).latent_dist.sample().std().item()
+    return float(1 / vae.encode(pixels(held.images[:512]).to(vae.device)).latent_dist.sample().std())
 
 
 def train(steps: int, work: Path, scenes: int, seed: int = 0) -> tuple[Training, AutoencoderKL]:
