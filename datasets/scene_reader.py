@@ -270,13 +270,13 @@ def _filled(mask: Mask) -> Mask:
     return filled
 
 
-def _components(mask: Mask) -> list[Mask]:
-    """Parts of a mask that hang together, the largest first."""
+def _components(mask: Mask, least: int) -> list[Mask]:
+    """Parts of a mask that hang together and have at least so many pixels, the largest first."""
     from scipy.ndimage import label
 
     labels, count = label(mask)
     areas = np.bincount(labels.ravel(), minlength=count + 1)[1:]
-    return [labels == number + 1 for number in np.argsort(-areas, kind="stable")]
+    return [labels == number + 1 for number in np.argsort(-areas, kind="stable") if areas[number] >= least]
 
 
 def _centre(mask: Mask) -> tuple[float, float]:
@@ -393,10 +393,9 @@ def _read_objects(rgb: Map, lab: Map, ground: Map, free: Mask) -> Iterator[SeenO
         fits = [
             _fit(other, seen) if (around & other.mask).any() else old for other, old in zip(parts, fits, strict=True)
         ]
-    for patch in _components((_distance(rgb, ground) > CONTRAST) & ~explained):
-        if patch.sum() >= STRAY_AREA:
-            radius = float(np.sqrt(patch.sum() / np.pi))
-            yield SeenObject(None, _nearest(np.median(rgb[patch], 0), RGB), *_centre(patch), radius, 0.0, patch)
+    for patch in _components((_distance(rgb, ground) > CONTRAST) & ~explained, STRAY_AREA):
+        radius = float(np.sqrt(patch.sum() / np.pi))
+        yield SeenObject(None, _nearest(np.median(rgb[patch], 0), RGB), *_centre(patch), radius, 0.0, patch)
 
 
 def _parts(rgb: Map, lab: Map, ground: Map, free: Mask) -> Iterator[_Part]:
@@ -413,17 +412,18 @@ def _parts(rgb: Map, lab: Map, ground: Map, free: Mask) -> Iterator[_Part]:
         rest = np.delete(distances, number, 0).min(0)
         mixed = rest / (rest + distances[number] + 1e-9)  # the share of this colour where it mixes with another
         cover = np.clip((mixed - FLAT) / (1 - 2 * FLAT), 0, 1)
-        pieces = [piece for piece in _components((nearest == number) & free) if _eroded(piece).sum() >= CORE]
-        whole = _Part(np.any([*pieces, np.zeros_like(free)], 0), cover)
-        others = (nearest != 0) & (nearest != number)  # may hide what joins the pieces
-        if len(pieces) > 1 and _fit(_seen_alone(whole), ~others).overlap >= GOOD_FIT:
-            pieces = [whole.mask]
-        yield from (_seen_alone(_Part(piece, cover)) for piece in pieces)
+        pieces = [piece for piece in _components((nearest == number) & free, CORE) if _eroded(piece).sum() >= CORE]
+        if len(pieces) > 1:
+            whole = _part(np.any(pieces, 0), cover)
+            hiding = (nearest != 0) & (nearest != number)
+            if _fit(whole, ~hiding).overlap >= GOOD_FIT:
+                pieces = [whole.mask]
+        yield from (_part(piece, cover) for piece in pieces)
 
 
-def _seen_alone(part: _Part) -> _Part:
-    """A part that covers nothing but its pixels and, in part, those beside them."""
-    return _Part(part.mask, part.cover * _dilated(part.mask))
+def _part(mask: Mask, cover: Map) -> _Part:
+    """A part of a colour that covers its pixels and, in part, those beside them."""
+    return _Part(mask, cover * _dilated(mask))
 
 
 @lru_cache(maxsize=1)
@@ -540,7 +540,7 @@ def _read_face(rgb: Map, lab: Map, ground: Map) -> tuple[SeenFace | None, Mask]:
     face = Face(
         x=x,
         y=float(marks[9, 1] - half_height),
-        half_width=float(np.quantile(right - left, 0.9) + 1) / 2,
+        half_width=float(spread) / EYES_APART,
         half_height=float(half_height),
         expression=expression,
         hairstyle=HAIRSTYLES[0],
@@ -567,8 +567,8 @@ def _find_skin(rgb: Map, lab: Map, ground: Map) -> tuple[Mask, Map]:
             continue
         tone = np.median(rgb[near], 0)
         distance = _distance(rgb, tone)
-        patches = _components((distance < SKIN_SPREAD) & (distance < to_ground))
-        if patches and patches[0].sum() >= max(SKIN_AREA, best.sum()):
+        patches = _components((distance < SKIN_SPREAD) & (distance < to_ground), SKIN_AREA)
+        if patches and patches[0].sum() > best.sum():
             best, best_tone = patches[0], tone
     return best, best_tone
 
@@ -580,17 +580,19 @@ def _landmarks(rgb: Map, head: Mask, tone: Map) -> NDArray[np.float64] | None:
     nearest = np.array([_distance(rgb, colour) for colour in (tone, NOSE_SHADE * tone, LIP_RGB, eye)]).argmin(0)
     lips, eyes = head & (nearest == 2), _opened(head & (nearest == 3))
     dark = grey < (PUPIL_GREY + SCLERA_GREY) / 2
-    found = [piece for piece in _components(eyes) if piece.sum() >= EYE_AREA and (piece & dark).sum() >= PUPIL_AREA]
+    found = [piece for piece in _components(eyes, EYE_AREA) if (piece & dark).sum() >= PUPIL_AREA]
     if len(found) != 2:
         return None
     marks = np.zeros((10, 2))
     for number, piece in enumerate(sorted(found, key=_centre)):
         marks[number], marks[2 + number] = _centre(_filled(piece)), _centre(piece & dark)
-    spread = marks[1, 0] - marks[0, 0]
+    spread, slant = marks[1] - marks[0]
+    if spread < 2 * abs(slant):  # not side by side
+        return None
     across, below = (_X - marks[:2, 0].mean()) / spread, (_Y - marks[:2, 1].mean()) / spread
 
-    mouths = _components(lips & (below > 0.4))
-    if not mouths or mouths[0].sum() < MOUTH_AREA:
+    mouths = _components(lips & (below > 0.4), MOUTH_AREA)
+    if not mouths:
         return None
     mouth = mouths[0]
     left, right = _X[mouth].min(), _X[mouth].max()

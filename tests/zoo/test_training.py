@@ -59,7 +59,7 @@ def test_the_trained_unet_and_vae_fit_each_other_and_learn(few: data.Pool, tmp_p
     torch.manual_seed(0)
     autoencoder = vae.build()
     latents = unet.latents_of(autoencoder, few).float()
-    assert latents.shape == (64, 4, 16, 16)
+    assert latents.shape == (64, 4, 8, 8)
     model = unet.build()
     hidden = torch.zeros(16, tokenizer.LENGTH, 128)
     training = Training("unet", model, steps=8, rate=2e-3, warmup=1, work=tmp_path)

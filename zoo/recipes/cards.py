@@ -33,7 +33,7 @@ PARTS = (
     Part(
         "mini-sd/vae",
         "VAE",
-        "`AutoencoderKL`, 4 latent channels, 4 pixels per latent, no critic: the loss is the squared error, in which "
+        "`AutoencoderKL`, 4 latent channels, 8 pixels per latent, no critic: the loss is the squared error, in which "
         "chroma counts more.",
         "vae",
     ),
@@ -47,8 +47,8 @@ PARTS = (
     Part(
         "mini-sd/unet",
         "UNet",
-        "`UNet2DConditionModel` on 16×16 latents, velocity prediction on SD's noise schedule, one caption in ten "
-        "dropped for classifier-free guidance. No attention on the finest level, as in SDXL.",
+        "`UNet2DConditionModel` on 8×8 latents, velocity prediction on SD's noise schedule, one caption in ten "
+        "dropped for classifier-free guidance.",
         "unet",
     ),
     Part(

@@ -29,8 +29,10 @@ Loss = Callable[[torch.Generator], torch.Tensor]
 class Training:
     """Optimise a model, keep an exponential moving average of its weights, and write checkpoints to disk.
 
-    The learning rate warms up linearly and then falls to zero on a cosine. The draws of step k come from a generator
-    seeded by (seed, k), so that a resumed run takes the steps that an uninterrupted one would have taken.
+    The learning rate warms up linearly and falls to zero on a cosine over the last ``cooldown`` of the steps (Hägele
+    et al. 2024; 1 is the usual cosine). Before that no step depends on how many there are in all, and the checkpoint of
+    that point is kept as ``stable.pt``: in place of ``checkpoint.pt`` it can be trained for longer. The draws of step k
+    come from a generator seeded by (seed, k), so that a resumed run takes the steps of an uninterrupted one.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Training:
         warmup: int = 100,
         decay: float = 0.01,
         average: float = 0.0,
+        cooldown: float = 1.0,
         seed: int = 0,
         work: Path = WORK,
     ) -> None:
@@ -54,6 +57,7 @@ class Training:
             average,
             seed,
         )
+        self.falling = max(warmup, round((1 - cooldown) * steps))
         self.folder = work / name
         self.device = Accelerator().device
         self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -75,6 +79,8 @@ class Training:
         before, losses = self.seconds, []
         last = min(self.steps, until or self.steps)
         for _ in (bar := tqdm(range(self.step, last), desc=self.name, initial=self.step, total=last, mininterval=5)):
+            if self.step == self.falling > self.warmup:
+                self.save("stable.pt")
             for group in self.optimizer.param_groups:
                 group["lr"] = self.rate * self._schedule(self.step)
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
@@ -101,7 +107,8 @@ class Training:
     def _schedule(self, step: int) -> float:
         if step < self.warmup:
             return (step + 1) / self.warmup
-        return 0.5 * (1 + math.cos(math.pi * (step - self.warmup) / max(1, self.steps - self.warmup)))
+        fallen = max(0, step - self.falling) / max(1, self.steps - self.falling)
+        return 0.5 * (1 + math.cos(math.pi * fallen))
 
     def _update_mean(self) -> None:
         if not self.average:
@@ -113,7 +120,7 @@ class Training:
             else:
                 self.mean[key].copy_(value)
 
-    def save(self) -> None:
+    def save(self, name: str = "checkpoint.pt") -> None:
         """Write the checkpoint, whole or not at all."""
         state = {
             "model": self.model.state_dict(),
@@ -124,7 +131,7 @@ class Training:
             "curve": self.curve,
         }
         self.folder.mkdir(parents=True, exist_ok=True)
-        with replacing(self.checkpoint) as temporary:
+        with replacing(self.folder / name) as temporary:
             torch.save(state, temporary)
 
     def _resume(self) -> None:
@@ -141,7 +148,9 @@ class Training:
         """Write how the weights came to be into the folder ``cards`` of ``zoo``, for the model card."""
         thin = max(1, len(self.curve) // 40)
         facts = {
-            "recipe": recipe | {"rate": self.rate, "warmup": self.warmup, "average": self.average, "seed": self.seed},
+            "recipe": recipe
+            | {"rate": self.rate, "warmup": self.warmup, "falling_from": self.falling}
+            | {"average": self.average, "seed": self.seed},
             "steps": self.step,
             "seconds": round(self.seconds),
             "hardware": hardware(),

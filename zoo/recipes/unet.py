@@ -1,10 +1,9 @@
-"""Train the mini UNet with its text encoder: SD1.5's design on 16×16 latents, with dropped captions for guidance.
+"""Train the mini UNet with its text encoder: SD1.5's design on 8×8 latents, with dropped captions for guidance.
 
 Velocity prediction (Salimans & Ho 2022) on SD's noise schedule, as SD2 has it: with noise prediction, tried first, the
 steps that decide layout and brightness hardly weigh in the loss, and so small a network learns them too slowly. The
 weight of slightly noisy steps is capped in the manner of min-SNR (Hang et al. 2023). One caption in ten is dropped
-(Ho & Salimans 2022). As in SDXL and SnapFusion's efficient UNet the finest level has no attention: on a CPU it would
-cost as much as all the rest.
+(Ho & Salimans 2022).
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ class TextToImage(nn.Module):
         self.text_encoder, self.unet = text, unet
 
     def forward(self, latents: torch.Tensor, timesteps: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
-        """Return the predicted velocity (B, 4, 16, 16)."""
+        """Return the predicted velocity (B, 4, 8, 8)."""
         hidden = self.text_encoder(tokens)[0]
         predicted: torch.Tensor = self.unet(latents, timesteps, hidden, return_dict=False)[0]
         return predicted
@@ -58,10 +57,10 @@ class TextToImage(nn.Module):
 def build() -> UNet2DConditionModel:
     """Return an untrained UNet."""
     return UNet2DConditionModel(
-        sample_size=16,
-        block_out_channels=(48, 96, 128),
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        sample_size=8,
+        block_out_channels=(80, 96, 96),
+        down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
         layers_per_block=1,
         cross_attention_dim=text_encoder.WIDTH,
         attention_head_dim=4,
@@ -71,7 +70,7 @@ def build() -> UNet2DConditionModel:
 
 @torch.inference_mode()
 def latents_of(vae: AutoencoderKL, data: Pool) -> torch.Tensor:
-    """Return the latents of all pictures in the UNet's scale: (N, 4, 16, 16), fp16."""
+    """Return the latents of all pictures in the UNet's scale: (N, 4, 8, 8), fp16."""
     parts = [
         vae.encode(pixels(data.images[start : start + 64]).to(vae.device)).latent_dist.mode().half()
         for start in range(0, len(data), 64)
@@ -115,7 +114,7 @@ def assemble(folder: Path) -> None:
 
 def main() -> None:
     """Train and save."""
-    given = options("Train the mini UNet and its text encoder.", steps=7000)
+    given = options("Train the mini UNet and its text encoder.", steps=20_000)
     torch.manual_seed(given.seed)
     folder = given.out / "mini-sd"
     words = tokenizer.write(folder / "tokenizer")
@@ -125,7 +124,15 @@ def main() -> None:
     empty = text_encoder.encode(words, [""])
     model = TextToImage(CLIPTextModel.from_pretrained(given.work / "text_encoder"), build())
     training = Training(
-        "unet", model, steps=given.steps, rate=RATE, warmup=300, average=AVERAGE, seed=given.seed, work=given.work
+        "unet",
+        model,
+        steps=given.steps,
+        rate=RATE,
+        warmup=300,
+        cooldown=0.25,
+        average=AVERAGE,
+        seed=given.seed,
+        work=given.work,
     )
 
     def batch_loss(generator: torch.Generator) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Train the mini VAE: AutoencoderKL, 4 latent channels, 4 pixels per latent (Rombach et al. 2022, without a critic).
+"""Train the mini VAE: AutoencoderKL, 4 latent channels, 8 pixels per latent (Rombach et al. 2022, without a critic).
 
 The loss is the mean squared error, in which chroma counts four times so that hues survive, and a slight KL term.
 """
@@ -25,9 +25,9 @@ DESCRIPTION = "MSE with chroma ×4, KL ×1e-5"
 def build() -> AutoencoderKL:
     """Return an untrained VAE."""
     return AutoencoderKL(
-        block_out_channels=(16, 32, 64),
-        down_block_types=("DownEncoderBlock2D",) * 3,
-        up_block_types=("UpDecoderBlock2D",) * 3,
+        block_out_channels=(16, 32, 64, 96),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
         layers_per_block=1,
         latent_channels=4,
         norm_num_groups=8,
@@ -90,7 +90,7 @@ def train(steps: int, work: Path, scenes: int, seed: int = 0) -> tuple[Training,
 
 def main() -> None:
     """Train and save."""
-    given = options("Train the mini VAE.", steps=6000, scenes=40_000)
+    given = options("Train the mini VAE.", steps=6000, scenes=20_000)
     training, vae = train(given.steps, given.work, given.scenes, given.seed)
     held = pool(1000, "validation", work=given.work)
     vae.register_to_config(scaling_factor=round(scaling(vae, held), 4))
