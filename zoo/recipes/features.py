@@ -89,7 +89,7 @@ def quality(model: ResNetForImageClassification, held: Pool) -> dict[str, float]
 
 def main() -> None:
     """Train and save."""
-    given = options("Train the mini feature extractor.", steps=3000)
+    given = options("Train the mini feature extractor.", steps=9000)
     torch.manual_seed(SEED + given.seed)
     model = build()
     data, held = pool(given.scenes, work=given.work), pool(1000, "validation", work=given.work)
