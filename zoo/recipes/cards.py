@@ -119,7 +119,8 @@ def card(part: Part) -> str:
         ("measured", ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in facts["quality"].items())),
     ]
     table = "\n".join(f"| {name} | {text} |" for name, text in rows)
-    return f"## {part.title}\n\n{part.what}\n\n| | |\n|---|---|\n{table}\n"
+    note = f"**{facts['note']}**\n\n" if "note" in facts else ""
+    return f"## {part.title}\n\n{part.what}\n\n{note}| | |\n|---|---|\n{table}\n"
 
 
 def claims_from(run: dict[str, Any]) -> dict[str, Any]:
