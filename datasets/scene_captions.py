@@ -168,7 +168,7 @@ _OBJECTS = re.compile(
 )
 _FACE = re.compile(
     f"an? (?:{_one_of('expression', EXPRESSIONS)} )?face"
-    f"(?: with (?:{_one_of('hairstyle', HAIRSTYLES)} ?)?{_one_of('hair', HAIR_COLOURS)}? ?hair)?"
+    f"(?: with (?!hair)(?:{_one_of('hairstyle', HAIRSTYLES)} )?(?:{_one_of('hair', HAIR_COLOURS)} )?hair)?"
     f"(?: looking {_one_of('gaze', GAZES)})?"
-    f"(?: and)?(?: turned {_one_of('pose', POSES[1:])}|(?P<forward> facing forward))?"
+    f"(?:(?(gaze) and)(?: turned {_one_of('pose', POSES[1:])}|(?P<forward> facing forward)))?"
 )

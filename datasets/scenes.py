@@ -189,6 +189,11 @@ class Face:
             return 0.2 * self.half_width, 0.2 * self.half_height, 0.0
         return 0.36 * self.half_width, {"smiling": 4.0, "sad": -4.0, "neutral": 0.0}[self.expression], 1.3
 
+    @property
+    def head(self) -> NDArray[np.bool_]:
+        """Where the head is, a fringe of hair included: (H, W)."""
+        return _ellipse(_X - self.x, _Y - self.y, self.half_width, self.half_height) < 0
+
     def layers(self) -> Iterator[tuple[Map, Rgb]]:
         """What is painted, one after the other: coverage and colour."""
         a, b = self.half_width, self.half_height
@@ -276,8 +281,7 @@ class Scene:
     def masks(self) -> NDArray[np.bool_]:
         """Where each object (or the head) is seen: (objects, H, W)."""
         if self.face:
-            head = _ellipse(_X - self.face.x, _Y - self.face.y, self.face.half_width, self.face.half_height)
-            return (head < 0)[None]
+            return self.face.head[None]
         whole = [thing.inside for thing in self.things]
         seen = list(whole)
         for place, number in enumerate(self.order):

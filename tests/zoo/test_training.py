@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
 
 from t2ibench.datasets.scene_captions import read_caption
-from t2ibench.datasets.scenes import scenes
+from t2ibench.datasets.scenes import held_out, scenes
 from t2ibench.zoo.recipes import data, features, tokenizer, unet, vae
 from t2ibench.zoo.recipes.clip import near_miss
 from t2ibench.zoo.recipes.text_encoder import QUESTIONS, answers
@@ -29,7 +30,7 @@ def classifier(few: data.Pool, work: Path, steps: int, until: int | None = None)
     torch.manual_seed(0)
     wanted = features.truths(few.captions)
     model = features.build()
-    training = Training("features", model, steps=steps, rate=2e-3, warmup=2, average=0.9, work=work)
+    training = Training("features", model, {"batch": 16}, steps=steps, rate=2e-3, warmup=2, average=0.9, work=work)
 
     def loss(generator: torch.Generator) -> torch.Tensor:
         chosen = torch.randint(len(few), (16,), generator=generator)
@@ -42,6 +43,7 @@ def classifier(few: data.Pool, work: Path, steps: int, until: int | None = None)
 def test_a_checkpoint_is_continued_and_the_loss_goes_down(few: data.Pool, tmp_path: Path) -> None:
     classifier(few, tmp_path, steps=40, until=20)
     continued = classifier(few, tmp_path, steps=40)
+    assert continued.plans == [40]
     assert [step for step, _ in continued.curve] == [20, 40]
     assert continued.curve[1][1] < 0.9 * continued.curve[0][1]
 
@@ -55,6 +57,35 @@ def test_a_stopped_run_takes_the_steps_of_an_uninterrupted_one(few: data.Pool, t
         assert torch.equal(value, parts.mean[name]), name
 
 
+def test_a_checkpoint_of_another_recipe_is_refused(few: data.Pool, tmp_path: Path) -> None:
+    classifier(few, tmp_path, steps=2)
+    with pytest.raises(SystemExit, match="made with batch 16, not 8; remove it"):
+        Training("features", features.build(), {"batch": 8}, steps=2, rate=2e-3, warmup=2, average=0.9, work=tmp_path)
+
+
+def test_a_finished_run_that_goes_on_tells_so(few: data.Pool, tmp_path: Path) -> None:
+    classifier(few, tmp_path, steps=4)
+    longer = classifier(few, tmp_path, steps=6)
+    assert longer.plans == [4, 6]
+    longer.record(tmp_path, {"psnr_db": 30.0})
+    assert json.loads((tmp_path / "cards" / "features.json").read_text())["plans"] == [4, 6]
+
+
+def test_what_comes_before_the_rate_falls_does_not_depend_on_the_number_of_steps(tmp_path: Path) -> None:
+    def train(steps: int, work: Path) -> Training:
+        torch.manual_seed(0)
+        model = torch.nn.Linear(4, 1)
+        training = Training("line", model, {}, steps=steps, rate=1e-2, warmup=2, cooldown=0.5, work=work)
+        training.run(lambda generator: model(torch.randn(8, 4, generator=generator)).square().mean())
+        return training
+
+    short = train(8, tmp_path / "short")
+    (short.folder / "stable.pt").replace(short.checkpoint)
+    longer, whole = train(12, tmp_path / "short"), train(12, tmp_path / "whole")
+    assert longer.plans == whole.plans == [12]
+    assert torch.equal(longer.model.weight, whole.model.weight)
+
+
 def test_the_trained_unet_and_vae_fit_each_other_and_learn(few: data.Pool, tmp_path: Path) -> None:
     torch.manual_seed(0)
     autoencoder = vae.build()
@@ -62,7 +93,7 @@ def test_the_trained_unet_and_vae_fit_each_other_and_learn(few: data.Pool, tmp_p
     assert latents.shape == (64, 4, 8, 8)
     model = unet.build()
     hidden = torch.zeros(16, tokenizer.LENGTH, 128)
-    training = Training("unet", model, steps=8, rate=2e-3, warmup=1, work=tmp_path)
+    training = Training("unet", model, {}, steps=8, rate=2e-3, warmup=1, work=tmp_path)
 
     def predict(noisy: torch.Tensor, timesteps: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
         return model(noisy, timesteps, hidden[: len(noisy)], return_dict=False)[0]
@@ -98,4 +129,5 @@ def test_a_near_miss_is_another_caption_of_the_grammar() -> None:
     for scene in scenes(100):
         missed = near_miss(scene.caption, generator)
         assert missed != scene.caption
+        assert not held_out(missed)
         assert read_caption(missed) is not None

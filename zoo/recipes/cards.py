@@ -99,13 +99,11 @@ def card(part: Part) -> str:
     (file,) = folder.glob("*.safetensors")
     parameters = sum(tensor.numel() for tensor in load_file(file).values())
     recipe, curve = facts["recipe"], facts["loss"]
+    command = f"python -m t2ibench.zoo.recipes.{part.recipe} --scenes {recipe['scenes']}"
     rows = [
         ("weights", f"`zoo/{part.folder}`, {parameters / 1e6:.2f} M parameters, {file.stat().st_size / 1e6:.1f} MB"),
         ("digest", f"`{weights_digest(folder)[:16]}` (of the tensors)"),
-        (
-            "recipe",
-            f"`python -m t2ibench.zoo.recipes.{part.recipe} --steps {facts['steps']} --scenes {recipe['scenes']}`",
-        ),
+        ("recipe", ", then ".join(f"`{command} --steps {steps}`" for steps in facts["plans"])),
         ("data", f"{recipe['scenes']:,} scenes of the train split, drawn from seed 0"),
         (
             "training",

@@ -14,6 +14,7 @@ from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
 from ...datasets import scene_captions as grammar
 from ...datasets.scene_captions import Caption, FaceWords, read_caption
+from ...datasets.scenes import held_out
 from . import tokenizer
 from .data import Pool, pool
 from .text_encoder import encode
@@ -51,10 +52,15 @@ def build(words: CLIPTokenizer) -> CLIPModel:
 
 
 def near_miss(text: str, generator: torch.Generator) -> str:
-    """Return a caption that differs in one thing: an object's colour, shape, a relation, a face's look, the ground."""
+    """Return a caption that differs in one thing: an object's colour, shape, a relation, a face's look, the ground.
+
+    It belongs to the train split if ``text`` does, to the validation split if not.
+    """
     caption = read_caption(text)
     assert caption is not None
-    return _changed(caption, generator).text
+    while held_out(missed := _changed(caption, generator).text) != held_out(text):
+        pass
+    return missed
 
 
 def _changed(caption: Caption, generator: torch.Generator) -> Caption:
@@ -136,11 +142,12 @@ def main() -> None:
     """Train and save."""
     given = options("Train the mini dual encoder.", steps=1000)
     torch.manual_seed(SEED + given.seed)
-    folder = given.out / "mini-clip"
-    words = tokenizer.write(folder)
+    words = tokenizer.write(given.work / "tokenizer")
     model = build(words)
     data, held = pool(given.scenes, work=given.work), pool(1000, "validation", work=given.work)
-    training = Training("clip", model, steps=given.steps, rate=RATE, seed=SEED + given.seed, work=given.work, decay=0.1)
+    recipe = {"loss": DESCRIPTION, "batch": BATCH, "scenes": len(data), "data": data.digest}
+    seed = SEED + given.seed
+    training = Training("clip", model, recipe, steps=given.steps, rate=RATE, seed=seed, work=given.work, decay=0.1)
 
     def batch_loss(generator: torch.Generator) -> torch.Tensor:
         chosen = torch.randint(len(data), (BATCH,), generator=generator).tolist()
@@ -149,9 +156,12 @@ def main() -> None:
         return loss(model, pixels(data.images[chosen]).to(training.device), tokens.to(training.device))
 
     training.run(batch_loss)
+    training.finish()
+    folder = given.out / "mini-clip"
+    tokenizer.write(folder)
     save_half(model, folder)
     measured = quality(model.cpu(), words, held)
-    training.record(given.out, {"batch": BATCH, "loss": DESCRIPTION, "scenes": given.scenes}, measured)
+    training.record(given.out, measured)
     print(f"clip: {training.step} steps, {training.seconds:.0f} s, {measured}")
 
 

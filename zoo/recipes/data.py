@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import hashlib
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...core.files import replacing
+from ...datasets.scene_dataset import scenes_digest
 from ...datasets.scenes import SIZE, Split, scene
 
 CHUNK = 1000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Pool:
     """Pictures, uint8 (N, 64, 64, 3), and their captions."""
 
     images: NDArray[np.uint8]
     captions: list[str]
+
+    @cached_property
+    def digest(self) -> str:
+        """16 hex digits of all of it."""
+        content = hashlib.sha256("\n".join(self.captions).encode())
+        content.update(self.images.data)
+        return content.hexdigest()[:16]
 
     def __len__(self) -> int:
         return len(self.captions)
@@ -29,7 +38,7 @@ class Pool:
 
 def pool(count: int, split: Split = "train", *, work: Path, processes: int = 2) -> Pool:
     """Return the first ``count`` scenes of a split, drawn chunk by chunk into ``work`` where they are not there yet."""
-    folder = work / f"scenes-{split}"
+    folder = work / f"scenes-{scenes_digest()}-{split}"
     folder.mkdir(parents=True, exist_ok=True)
     starts = range(0, count, CHUNK)
     missing = [start for start in starts if not _file(folder, start).exists()]

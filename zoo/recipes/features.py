@@ -83,8 +83,12 @@ def quality(model: ResNetForImageClassification, held: Pool) -> dict[str, float]
     """Return how many pictures have every label right."""
     wanted = truths(held.captions)
     logits = torch.cat([model(pixels(held.images[start : start + 100])).logits for start in range(0, len(held), 100)])
-    right = ((logits > 0) == (wanted > 0.5)) | wanted.isnan()
-    return {"every_label_right": right.all(1).float().mean().item(), "labels_right": right.float().mean().item()}
+    known = wanted.isfinite()
+    right = (logits > 0) == (wanted > 0.5)
+    return {
+        "every_label_right": (right | ~known).all(1).float().mean().item(),
+        "labels_right": right[known].float().mean().item(),
+    }
 
 
 def main() -> None:
@@ -94,7 +98,9 @@ def main() -> None:
     model = build()
     data, held = pool(given.scenes, work=given.work), pool(1000, "validation", work=given.work)
     wanted = truths(data.captions)
-    training = Training("features", model, steps=given.steps, rate=RATE, seed=SEED + given.seed, work=given.work)
+    recipe = {"loss": DESCRIPTION, "batch": BATCH, "scenes": len(data), "data": data.digest}
+    seed = SEED + given.seed
+    training = Training("features", model, recipe, steps=given.steps, rate=RATE, seed=seed, work=given.work)
 
     def batch_loss(generator: torch.Generator) -> torch.Tensor:
         chosen = torch.randint(len(data), (BATCH,), generator=generator)
@@ -102,10 +108,11 @@ def main() -> None:
         return loss(logits, wanted[chosen].to(training.device))
 
     training.run(batch_loss)
+    training.finish()
     folder = given.out / "mini-features"
     save_half(model, folder)
     measured = quality(model.cpu(), held)
-    training.record(given.out, {"batch": BATCH, "loss": DESCRIPTION, "scenes": given.scenes}, measured)
+    training.record(given.out, measured)
     print(f"features: {training.step} steps, {training.seconds:.0f} s, {measured}")
 
 

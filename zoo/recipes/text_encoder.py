@@ -97,11 +97,12 @@ def main() -> None:
     """Train; the weights stay among the checkpoints, where the UNet's recipe takes them up."""
     given = options("Pretrain the mini text encoder.", steps=1200)
     torch.manual_seed(given.seed)
-    words = tokenizer.write(given.out / "mini-sd" / "tokenizer")
+    words = tokenizer.write(given.work / "tokenizer")
     reader = Reader(build(words))
     data, held = pool(given.scenes, work=given.work), pool(1000, "validation", work=given.work)
     tokens, wanted = encode(words, data.captions), targets(data.captions)
-    training = Training("text_encoder", reader, steps=given.steps, rate=RATE, seed=given.seed, work=given.work)
+    recipe = {"loss": DESCRIPTION, "batch": BATCH, "scenes": len(data), "data": data.digest}
+    training = Training("text_encoder", reader, recipe, steps=given.steps, rate=RATE, seed=given.seed, work=given.work)
 
     def loss(generator: torch.Generator) -> torch.Tensor:
         chosen = torch.randint(len(tokens), (BATCH,), generator=generator)
@@ -111,15 +112,14 @@ def main() -> None:
         return torch.stack(errors).mean()
 
     training.run(loss)
+    training.finish()
     with torch.inference_mode():
         logits = reader(encode(words, held.captions).to(training.device))
         guesses = torch.stack([each.argmax(1) for each in logits], 1).cpu()
     wholly = (guesses == targets(held.captions)).all(1).float().mean().item()
     folder = given.work / "text_encoder"
     reader.encoder.save_pretrained(folder, safe_serialization=True)
-    training.record(
-        given.out, {"batch": BATCH, "loss": DESCRIPTION, "scenes": given.scenes}, {"captions_wholly_understood": wholly}
-    )
+    training.record(given.out, {"captions_wholly_understood": wholly})
     print(f"text encoder: {training.step} steps, {training.seconds:.0f} s, {100 * wholly:.1f} % wholly understood")
 
 

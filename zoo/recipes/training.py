@@ -6,16 +6,19 @@ import argparse
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
+from safetensors.torch import load_file
 from torch import nn
 from tqdm import tqdm
 
 from ...core.files import replacing, write_atomic
+from ...core.weights import tensors_digest
 
 ZOO = Path(__file__).resolve().parent.parent
 WORK = ZOO / ".work"
@@ -33,12 +36,16 @@ class Training:
     et al. 2024; 1 is the usual cosine). Before that no step depends on how many there are in all, and the checkpoint of
     that point is kept as ``stable.pt``: in place of ``checkpoint.pt`` it can be trained for longer. The draws of step k
     come from a generator seeded by (seed, k), so that a resumed run takes the steps of an uninterrupted one.
+
+    ``recipe`` holds whatever else decides the weights: batch, data, digests of what the run starts from. A checkpoint
+    of another recipe is refused. One of another number of steps is gone on with, and the numbers are kept in ``plans``.
     """
 
     def __init__(
         self,
         name: str,
         model: nn.Module,
+        recipe: Mapping[str, str | int],
         *,
         steps: int,
         rate: float,
@@ -49,21 +56,15 @@ class Training:
         seed: int = 0,
         work: Path = WORK,
     ) -> None:
-        self.name, self.steps, self.rate, self.warmup, self.average, self.seed = (
-            name,
-            steps,
-            rate,
-            warmup,
-            average,
-            seed,
-        )
-        self.falling = max(warmup, round((1 - cooldown) * steps))
-        self.folder = work / name
+        self.name, self.steps, self.rate, self.warmup, self.average = name, steps, rate, warmup, average
+        self.cooldown, self.seed, self.folder = cooldown, seed, work / name
+        self.recipe = {"rate": rate, "warmup": warmup, "decay": decay, "average": average} | dict(recipe)
+        self.recipe |= {"cooldown": cooldown, "seed": seed}
         self.device = Accelerator().device
         self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = torch.optim.AdamW(model.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=decay)
-        self.mean = {key: value.detach().clone() for key, value in model.state_dict().items()}
-        self.step, self.seconds = 0, 0.0
+        self.mean = {key: value.detach().clone() for key, value in model.state_dict().items()} if average else {}
+        self.step, self.seconds, self.plans = 0, 0.0, [steps]
         self.curve: list[tuple[int, float]] = []
         self._resume()
 
@@ -79,12 +80,11 @@ class Training:
         before, losses = self.seconds, []
         last = min(self.steps, until or self.steps)
         for _ in (bar := tqdm(range(self.step, last), desc=self.name, initial=self.step, total=last, mininterval=5)):
-            if self.step == self.falling > self.warmup:
+            if self.step == self._falls_from(self.steps) > self.warmup:
                 self.save("stable.pt")
             for group in self.optimizer.param_groups:
                 group["lr"] = self.rate * self._schedule(self.step)
-            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
-            value = loss(generator)
+            value = loss(torch.Generator().manual_seed(self.seed * 1_000_003 + self.step))
             self.optimizer.zero_grad(set_to_none=True)
             value.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -101,20 +101,27 @@ class Training:
             if now - saved > SAVE_SECONDS or self.step == last:
                 self.save()
                 saved = now
-        self.model.load_state_dict(self.mean if self.average else self.model.state_dict())
+
+    def finish(self) -> None:
+        """Put the averaged weights, where there are any, into the model; it is for use from now on."""
+        if self.average:
+            self.model.load_state_dict(self.mean)
         self.model.eval()
+
+    def _falls_from(self, steps: int) -> int:
+        """The step at which the rate begins to fall in a run of so many."""
+        return max(self.warmup, round((1 - self.cooldown) * steps))
 
     def _schedule(self, step: int) -> float:
         if step < self.warmup:
             return (step + 1) / self.warmup
-        fallen = max(0, step - self.falling) / max(1, self.steps - self.falling)
-        return 0.5 * (1 + math.cos(math.pi * fallen))
+        start = self._falls_from(self.steps)
+        return 0.5 * (1 + math.cos(math.pi * max(0, step - start) / max(1, self.steps - start)))
 
     def _update_mean(self) -> None:
-        if not self.average:
-            return
         keep = min(self.average, (1 + self.step) / (10 + self.step))
-        for key, value in self.model.state_dict().items():
+        values = self.model.state_dict() if self.average else {}
+        for key, value in values.items():
             if value.is_floating_point():
                 self.mean[key].lerp_(value.detach(), 1 - keep)
             else:
@@ -129,6 +136,8 @@ class Training:
             "step": self.step,
             "seconds": self.seconds,
             "curve": self.curve,
+            "recipe": self.recipe,
+            "plans": self.plans,
         }
         self.folder.mkdir(parents=True, exist_ok=True)
         with replacing(self.folder / name) as temporary:
@@ -138,27 +147,36 @@ class Training:
         if not self.checkpoint.exists():
             return
         state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
+        for name in sorted(self.recipe.keys() | state["recipe"].keys()):
+            before, now = state["recipe"].get(name), self.recipe.get(name)
+            if before != now:
+                raise SystemExit(
+                    f"{self.checkpoint}: made with {name} {before}, not {now}; remove it, or name another --work"
+                )
         self.model.load_state_dict(state["model"])
         self.mean = state["mean"]
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.seconds = state["step"], state["seconds"]
         self.curve = [(int(step), float(value)) for step, value in state["curve"]]
+        *earlier, last = state["plans"]
+        # A run whose rate has begun to fall cannot be made a longer one; it is a part of the history.
+        kept = [last] if last != self.steps and self.step > self._falls_from(last) else []
+        self.plans = [*earlier, *kept, self.steps]
 
-    def record(self, zoo: Path, recipe: dict[str, Any], quality: dict[str, float]) -> None:
+    def record(self, zoo: Path, quality: Mapping[str, float], **facts: str) -> None:
         """Write how the weights came to be into the folder ``cards`` of ``zoo``, for the model card."""
-        thin = max(1, len(self.curve) // 40)
-        facts = {
-            "recipe": recipe
-            | {"rate": self.rate, "warmup": self.warmup, "falling_from": self.falling}
-            | {"average": self.average, "seed": self.seed},
+        thin = math.ceil(len(self.curve) / 40)
+        told = {
+            "recipe": self.recipe,
+            "plans": self.plans,
             "steps": self.step,
             "seconds": round(self.seconds),
             "hardware": hardware(),
-            "versions": {name: _version(name) for name in ("torch", "diffusers", "transformers")},
+            "versions": {name: version(name) for name in ("torch", "diffusers", "transformers")},
             "loss": [[step, float(f"{value:.4g}")] for step, value in self.curve[thin - 1 :: thin]],
             "quality": {name: float(f"{value:.4g}") for name, value in quality.items()},
         }
-        write_atomic(zoo / "cards" / f"{self.name}.json", json.dumps(facts, indent=1) + "\n")
+        write_atomic(zoo / "cards" / f"{self.name}.json", json.dumps(told | facts, indent=1) + "\n")
 
 
 def hardware() -> str:
@@ -175,10 +193,10 @@ def save_half(model: Any, folder: Path) -> None:
     copy.deepcopy(model).half().save_pretrained(folder, safe_serialization=True)
 
 
-def _version(name: str) -> str:
-    from importlib.metadata import version
-
-    return version(name)
+def folder_digest(folder: Path) -> str:
+    """Return 16 hex digits of the tensors that a folder holds."""
+    (file,) = folder.glob("*.safetensors")
+    return tensors_digest(load_file(file))[:16]
 
 
 def options(description: str, *, steps: int, scenes: int = 80_000) -> argparse.Namespace:

@@ -19,7 +19,7 @@ from transformers import CLIPTextModel
 from ...core.files import write_atomic
 from . import text_encoder, tokenizer
 from .data import Pool, pool
-from .training import Training, options, save_half
+from .training import Training, folder_digest, options, save_half
 from .vae import pixels
 
 BATCH = 64
@@ -117,15 +117,24 @@ def main() -> None:
     given = options("Train the mini UNet and its text encoder.", steps=20_000)
     torch.manual_seed(given.seed)
     folder = given.out / "mini-sd"
-    words = tokenizer.write(folder / "tokenizer")
+    words = tokenizer.write(given.work / "tokenizer")
     vae = AutoencoderKL.from_pretrained(folder / "vae").float()
     data = pool(given.scenes, work=given.work)
     latents, tokens = latents_of(vae, data), text_encoder.encode(words, data.captions)
     empty = text_encoder.encode(words, [""])
     model = TextToImage(CLIPTextModel.from_pretrained(given.work / "text_encoder"), build())
+    recipe = {
+        "loss": DESCRIPTION,
+        "batch": BATCH,
+        "scenes": len(data),
+        "data": data.digest,
+        "vae": folder_digest(folder / "vae"),
+        "text_encoder": folder_digest(given.work / "text_encoder"),
+    }
     training = Training(
         "unet",
         model,
+        recipe,
         steps=given.steps,
         rate=RATE,
         warmup=300,
@@ -142,11 +151,12 @@ def main() -> None:
         return loss(model, latents[chosen].float().to(training.device), prompts.to(training.device), generator)
 
     training.run(batch_loss)
+    training.finish()
+    tokenizer.write(folder / "tokenizer")
     save_half(model.text_encoder, folder / "text_encoder")
     save_half(model.unet, folder / "unet")
     assemble(folder)
-    recipe = {"batch": BATCH, "loss": DESCRIPTION, "scenes": given.scenes}
-    training.record(given.out, recipe, {"loss": training.curve[-1][1]})
+    training.record(given.out, {"loss": training.curve[-1][1]})
     print(f"unet: {training.step} steps, {training.seconds:.0f} s, loss {training.curve[-1][1]:.4f}")
 
 

@@ -5,8 +5,6 @@ The loss is the mean squared error, in which chroma counts four times so that hu
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
@@ -68,36 +66,30 @@ def quality(vae: AutoencoderKL, held: Pool) -> dict[str, float]:
 
 
 @torch.inference_mode()
-def scaling(vae: AutoencoderKL, held: Pool) -> float:
+def scaling(vae: AutoencoderKL, data: Pool) -> float:
     """Return the factor that gives latents unit variance (Rombach et al. 2022, section G)."""
-    return float(1 / vae.encode(pixels(held.images[:512]).to(vae.device)).latent_dist.sample().std())
+    return float(1 / vae.encode(pixels(data.images[:1000]).to(vae.device)).latent_dist.mode().std())
 
 
-def train(steps: int, work: Path, scenes: int, seed: int = 0) -> tuple[Training, AutoencoderKL]:
-    """Train, or take up the training that lies in ``work``."""
-    torch.manual_seed(seed)
+def main() -> None:
+    """Train and save."""
+    given = options("Train the mini VAE.", steps=20_000, scenes=20_000)
+    torch.manual_seed(given.seed)
     vae = build()
-    data = pool(scenes, work=work)
-    training = Training("vae", vae, steps=steps, rate=RATE, seed=seed, work=work)
+    data = pool(given.scenes, work=given.work)
+    recipe = {"loss": DESCRIPTION, "batch": BATCH, "scenes": len(data), "data": data.digest}
+    training = Training("vae", vae, recipe, steps=given.steps, rate=RATE, seed=given.seed, work=given.work)
 
     def batch_loss(generator: torch.Generator) -> torch.Tensor:
         chosen = torch.randint(len(data), (BATCH,), generator=generator).numpy()
         return loss(vae, pixels(data.images[chosen]).to(training.device), generator)
 
     training.run(batch_loss)
-    return training, vae
-
-
-def main() -> None:
-    """Train and save."""
-    given = options("Train the mini VAE.", steps=6000, scenes=20_000)
-    training, vae = train(given.steps, given.work, given.scenes, given.seed)
-    held = pool(1000, "validation", work=given.work)
-    vae.register_to_config(scaling_factor=round(scaling(vae, held), 4))
-    folder = given.out / "mini-sd" / "vae"
-    save_half(vae, folder)
-    measured = quality(vae.cpu(), held)
-    training.record(given.out, {"batch": BATCH, "loss": DESCRIPTION, "scenes": given.scenes}, measured)
+    training.finish()
+    vae.register_to_config(scaling_factor=round(scaling(vae, data), 4))
+    save_half(vae, given.out / "mini-sd" / "vae")
+    measured = quality(vae.cpu(), pool(1000, "validation", work=given.work))
+    training.record(given.out, measured)
     print(f"vae: {training.step} steps, {training.seconds:.0f} s, {measured['psnr_db']:.2f} dB")
 
 
