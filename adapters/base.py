@@ -72,6 +72,8 @@ class Adapter(ABC):
     """Where the weights come from: a hub id, a folder, or None."""
     weights: WeightsFinder = WeightsFinder()
     """Where single weight files are looked up; ``bench`` sets it before anything is loaded."""
+    official: bool | None = None
+    """Whether all single weight files are the published ones, asked for after ``load``; None where none are known."""
 
     @abstractmethod
     def load(self, device: str, dtype: str) -> None:

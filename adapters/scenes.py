@@ -36,6 +36,7 @@ class Scenes(Adapter):
         if self.codec:
             self.codec.weights = self.weights
             self.codec.load(device, dtype)
+            self.official = self.codec.official
 
     def generate(self, requests: Sequence[Request]) -> Images:
         pictures = np.stack([self._draw(request) for request in requests])

@@ -42,4 +42,4 @@ def _matched(reading: Reading, wanted: NDArray[np.bool_]) -> NDArray[np.bool_]:
     if reading.face:
         seen.append(reading.face.head)
     nothing = np.zeros_like(wanted[0])
-    return np.array([max((*seen, nothing), key=lambda mask: int((mask & each).sum())) for each in wanted])
+    return np.array([max((nothing, *seen), key=lambda mask: int((mask & each).sum())) for each in wanted])

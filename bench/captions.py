@@ -19,8 +19,10 @@ class SceneReader:
         return f"scene-reader@{VERSION}"
 
     def __call__(self, picture: NDArray[np.uint8], caption: str) -> float:
-        """Return 1 where all that ``caption`` says is right in the picture, uint8 (64, 64, 3), else 0.
+        """Return 1 where the picture, uint8 (64, 64, 3), shows the objects or the face of ``caption``, else 0.
 
+        That is shape, colour and relations of every object and no object too many, or each mentioned attribute of the
+        face; words of size and background do not count.
         Raises CannotMeasure for captions that scenes do not have and pictures of another size.
         """
         from ..datasets.scene_captions import read_caption

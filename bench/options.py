@@ -66,7 +66,10 @@ def find_dataset(options: Options) -> Dataset:
     dataset = DATASETS.get(options.suite.dataset)
     if options.images is not None:
         if dataset.kind != "photos":
-            raise BenchError(f"suite '{options.suite.name}' takes prompts, not photos: leave out --images")
+            raise BenchError(
+                f"suite '{options.suite.name}' takes prompts, not photos: "
+                "leave out --images, or choose --suite decoders"
+            )
         return PhotoFolder(options.images)
     if options.prompts is not None:
         if dataset.kind != "prompts":
@@ -89,6 +92,15 @@ def methods_of(options: Options) -> list[Method]:
         if texts.count(text) > 1:
             raise BenchError(f"method '{text}' is named twice: once is enough")
     return named
+
+
+def limit_notes(options: Options, total: int) -> list[str]:
+    """Say where ``--limit`` asks for more of ``total`` items than the suite takes: it never raises ``n``."""
+    n, limit = options.suite.n, options.limit
+    if n is None or limit is None or min(limit, total) <= n:
+        return []
+    taken = f"suite '{options.suite.name}' takes {n:,} of {total:,} items"
+    return [f"{taken}, --limit {limit} or not: for more, --set n={limit}"]
 
 
 def _with(method: Method, setting: str, value: float) -> Method:

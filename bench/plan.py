@@ -15,7 +15,7 @@ from ..core.errors import BenchError
 from ..datasets.dataset import data_root
 from ..datasets.request import Request
 from ..reports.schema import Skipped
-from .options import Options, Plan, default_batch, find_dataset, methods_of, skip
+from .options import Options, Plan, default_batch, find_dataset, limit_notes, methods_of, skip
 from .plan_codecs import plan_codecs
 from .rows import AdapterRow, Row
 from .suites import Method
@@ -54,6 +54,7 @@ def plan_methods(options: Options) -> Plan:
         for item in usable
         if item.prompts is not None
     ]
+    notes += limit_notes(options, len(kept))
     batch = options.batch_size or default_batch(size, options.device)
     return Plan(rows, skipped, None, len(used), len(prompts), notes, batch)
 

@@ -19,7 +19,7 @@ from ..core.files import write_atomic
 from ..datasets.dataset import Dataset, data_root
 from ..datasets.images import image_size
 from ..reports.schema import Skipped
-from .options import Options, Plan, default_batch, find_dataset, methods_of, skip
+from .options import Options, Plan, default_batch, find_dataset, limit_notes, methods_of, skip
 from .progress import task
 from .rows import CodecRow, DecoderRow, Frozen, Job, Row, SourceRow, digest
 
@@ -51,6 +51,7 @@ def _source(options: Options, dataset: Dataset) -> tuple[SourceRow, int, list[st
         raise BenchError(
             f"all {len(photos)} photos are smaller than {size}: choose others, or --set sampling.size={size // 2}"
         )
+    notes += limit_notes(options, len(large))
     return SourceRow(large[: options.suite.n][: options.limit], size), len(photos), notes
 
 

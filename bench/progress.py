@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Protocol
 
 from rich.console import Console
@@ -44,6 +44,20 @@ def task(description: str, total: int, done: int = 0) -> Iterator[Reporter]:
             yield lambda count, new_total=None: bar.update(identifier, completed=count, total=new_total)
     else:
         yield _Lines(description, total, done)
+
+
+@contextmanager
+def task_if_any(description: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a task from the first time on that it is told (done, total): for what was mostly done before."""
+    with ExitStack() as shown:
+        report: Reporter | None = None
+
+        def told(done: int, total: int) -> None:
+            nonlocal report
+            report = report or shown.enter_context(task(description, total, done))
+            report(done)
+
+        yield told
 
 
 def lines(description: str, unit: int) -> Callable[[int, int], None]:

@@ -157,7 +157,7 @@ class AdapterRow(Row):
         if self.adapter.file(self.jobs[0].source):  # made elsewhere: how, nobody here knows
             return Facts(settings=RunSettings())
         settings = self.settings().model_copy(update=asdict(self.adapter.settings))
-        return Facts(settings=settings, cost=self._cost())
+        return Facts(settings=settings, cost=self._cost(), notes=_weights_notes(self.adapter.official))
 
     def trial(self) -> float | None:
         request = self.jobs[0].source
@@ -273,7 +273,7 @@ class CodecRow(Row):
             macs_per_image=_sum(cost.encoder_macs, cost.decoder_macs),
         )
         codec = CodecFacts(**self.traits._asdict(), **cost._asdict())
-        notes = ["its weights are not the official ones"] if self.codec.official is False else []
+        notes = _weights_notes(self.codec.official)
         return Facts(settings=self.settings(), cost=total, codec=codec, notes=notes)
 
     def unload(self) -> None:
@@ -389,6 +389,10 @@ def _check_pictures(pictures: Any, expected: tuple[int, ...], method: str) -> No
     shape, kind = getattr(pictures, "shape", None), getattr(pictures, "dtype", None)
     if kind != np.uint8 or shape != expected:
         raise BenchError(f"'{method}' returned {kind} of shape {shape}: generate must return uint8 of shape {expected}")
+
+
+def _weights_notes(official: bool | None) -> list[str]:
+    return ["its weights are not the official ones"] if official is False else []
 
 
 def _sum(*parts: int | None) -> int | None:

@@ -15,7 +15,7 @@ from ..core.weights import cache_dir
 from ..datasets.dataset import data_root
 from ..datasets.images import load_rgb
 from ..metrics import METRICS
-from ..metrics.engine import Engine, MissingReference, Setup
+from ..metrics.engine import Engine, MissingReference, Reference, Setup
 from ..metrics.sample import Sample
 from ..metrics.value import MetricValue
 from ..reports.schema import Picture, Result, Run, Skipped, SuiteInfo
@@ -26,16 +26,13 @@ from .environment import PeakMemory, environment
 from .excess import add_excess
 from .options import Options, Plan, find_dataset
 from .plan import make_plan
-from .progress import task
+from .progress import task, task_if_any
 from .rows import Facts, Job, Row, batches
 from .saved import PICTURES, dump_pictures
 from .store import Record, Store
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from ..metrics import METRICS
-from ..metrics.engine import Reference
 
 
 @dataclass(frozen=True)
@@ -194,16 +191,17 @@ def reference_of(options: Options, metrics: Sequence[str]) -> Reference:
     if options.reference is not None and options.reference.is_file():
         return options.reference
     try:
-        files = (
-            image_files(options.reference)
-            if options.reference
-            else find_dataset(options).reference(data_root(options.data_root), options.suite.reference_n)
-        )
+        files = image_files(options.reference) if options.reference else _own_reference(options)
     except BenchError as error:
         if options.reference:
             raise
         return MissingReference(str(error))
     return [Sample(str(file), sha256_file(file), partial(load_rgb, file)) for file in files]
+
+
+def _own_reference(options: Options) -> list[Path]:
+    with task_if_any("draw the reference") as report:
+        return find_dataset(options).reference(data_root(options.data_root), options.suite.reference_n, report)
 
 
 def _result(row: Row, facts: Facts, measuring: Measuring, store: Store) -> Result:

@@ -139,7 +139,8 @@ def read_suite(path: str | Path, changes: Mapping[str, Any] | None = None) -> Su
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise BenchError(f"suite '{file}': {where}: {first['msg']}") from error
+        message = first["msg"].removeprefix("Value error, ")
+        raise BenchError(": ".join(filter(None, (f"suite '{file}'", where, message)))) from error
 
 
 def parse_change(text: str) -> tuple[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -13,6 +14,10 @@ from ..core.errors import BenchError
 if TYPE_CHECKING:
     from .photos import Photo
     from .prompts import Prompt
+
+
+Drawing = Callable[[int, int], None]
+"""Called with (pictures drawn, pictures to draw) while a dataset draws what it needs."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +75,10 @@ class Dataset(ABC):
         """Return all photos, in a fixed order; raises BenchError where some are not at hand."""
         raise BenchError(f"dataset '{self.name}' has no photos; choose one of photos, such as skimage-photos")
 
-    def reference(self, root: Path, n: int | None = None) -> list[Path]:
+    def reference(self, root: Path, n: int | None = None, progress: Drawing | None = None) -> list[Path]:
         """Return the pictures that a Fréchet distance is taken to, the first ``n`` or all of them.
 
-        Raises BenchError where some are missing.
+        ``progress`` is told of pictures that have to be drawn first. Raises BenchError where some are missing.
         """
         return [photo.path for photo in self.photos(root)][:n]
 

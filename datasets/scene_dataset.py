@@ -12,7 +12,7 @@ from pathlib import Path
 from ..core.errors import BenchError
 from ..core.files import sha256_file, write_atomic
 from ..core.weights import cache_dir
-from .dataset import Dataset
+from .dataset import Dataset, Drawing
 from .prompts import Prompt
 from .scenes import Scene, scene
 
@@ -36,18 +36,23 @@ class Scenes(Dataset):
         lines = CAPTIONS.read_text(encoding="utf-8").splitlines()
         return [Prompt(f"{number:06d}", caption) for number, caption in enumerate(lines)]
 
-    def reference(self, root: Path, n: int | None = None) -> list[Path]:
+    def reference(self, root: Path, n: int | None = None, progress: Drawing | None = None) -> list[Path]:
         """Return pictures of the first ``n`` scenes of the reference (``root`` plays no part).
 
-        They are drawn into the cache folder when they are first asked for. Raises WriteError where that is impossible.
+        They are drawn into the cache folder when they are first asked for, as ``progress`` is told. Raises WriteError
+        where that is impossible.
         """
         folder = reference_folder()
         count = min(n or REFERENCE_COUNT, REFERENCE_COUNT)
         files = {number: folder / f"{number}.bmp" for number in range(REFERENCE_START, REFERENCE_START + count)}
         there = {file.name for file in folder.iterdir()} if folder.is_dir() else set()
-        for number, file in files.items():
-            if file.name not in there:
-                _draw(number, file)
+        missing = [(number, file) for number, file in files.items() if file.name not in there]
+        for done, (number, file) in enumerate(missing):
+            if progress:
+                progress(done, len(missing))
+            _draw(number, file)
+        if progress and missing:
+            progress(len(missing), len(missing))
         return list(files.values())
 
 

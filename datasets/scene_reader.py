@@ -74,7 +74,9 @@ class SeenFace:
     gaze: str
     pose: str
     landmarks: NDArray[np.float64] = field(repr=False, compare=False)
-    """Positions (x, y) of ``scenes.LANDMARKS``: (10, 2)."""
+    """Positions (x, y) of ``scenes.LANDMARKS``: (10, 2); a nose that is not seen is taken to be in its usual place."""
+    head: Mask = field(repr=False, compare=False)
+    """Where the head is, a fringe of hair included: (H, W)."""
 
 
 @dataclass(frozen=True)
@@ -339,8 +341,8 @@ VIVID = 26.0
 """Least chroma in CIELAB of an object's pixels: cyan has 38, a background 20 at most."""
 CORE = 6
 """Least pixels of a colour all of whose neighbours have it; edges, where two colours mix to a third, have none."""
-GOOD_FIT = 0.84
-"""Least fit of a shape; a circle drawn out to an ellipse of 1.3 to 1 has no more."""
+GOOD_FIT = 0.82
+"""Least fit of a shape; a circle drawn out to an ellipse of 1.4 to 1 has 0.81."""
 FLAT = 0.15
 """A pixel covered to less than this, or all but this, is taken for uncovered or covered: that is noise, not an edge."""
 STRAY_AREA = 12
@@ -349,6 +351,9 @@ NEAR = 2
 """Pixels around a shape, or between two objects, in which the one can be mistaken for the other."""
 MOST_HIDDEN = 0.5
 """Most of a shape that may be hidden; scenes hide 0.35."""
+
+WEAR, WORN_GROWTH = 1.0, (1, 1.06, 1.12)
+"""Pixels by which corners may be rounded, and how much larger a shape may have been before that."""
 
 _RADII = 4.5 * 1.06 ** np.arange(24)
 """Radii that are tried first, 4.5 to 17 pixels; scenes have 6 to 16."""
@@ -387,7 +392,7 @@ def _read_objects(rgb: Map, lab: Map, ground: Map, free: Mask) -> Iterator[SeenO
         colour = _nearest(np.median(rgb[_eroded(part.mask)], 0), RGB)
         found = SeenObject(shape, colour, fit.x, fit.y, fit.radius, fit.overlap, part.mask)
         yield found
-        seen &= ~part.mask
+        seen &= ~_dilated(part.mask)  # its edge is a mixture
         explained |= _dilated(found.extent, NEAR)
         around = _dilated(part.mask, NEAR)
         fits = [
@@ -401,9 +406,8 @@ def _read_objects(rgb: Map, lab: Map, ground: Map, free: Mask) -> Iterator[SeenO
 def _parts(rgb: Map, lab: Map, ground: Map, free: Mask) -> Iterator[_Part]:
     """Take the picture apart by colour; pieces of one colour are one part where one shape explains them."""
     vivid = (np.hypot(lab[..., 1], lab[..., 2]) > VIVID) & free
-    known = np.array([_distance(lab, colour) for colour in _lab(np.array(list(RGB.values()), dtype=np.uint8))]).argmin(
-        0
-    )
+    palette = _lab(np.array(list(RGB.values()), dtype=np.uint8))
+    known = np.array([_distance(lab, colour) for colour in palette]).argmin(0)
     cores = [_eroded(vivid & (known == number)) for number in range(len(RGB))]
     colours = [np.median(rgb[core], 0) for core in cores if core.sum() >= CORE]
     distances = np.array([_distance(rgb, colour) for colour in (ground, *colours)])
@@ -416,7 +420,7 @@ def _parts(rgb: Map, lab: Map, ground: Map, free: Mask) -> Iterator[_Part]:
         if len(pieces) > 1:
             whole = _part(np.any(pieces, 0), cover)
             hiding = (nearest != 0) & (nearest != number)
-            if _fit(whole, ~hiding).overlap >= GOOD_FIT:
+            if _fit(whole, ~_dilated(hiding)).overlap >= GOOD_FIT:
                 pieces = [whole.mask]
         yield from (_part(piece, cover) for piece in pieces)
 
@@ -457,9 +461,7 @@ def _fit(part: _Part, seen: Mask) -> _Fit:
 
 def _refined(part: _Part, seen: Mask, shape: str, place: NDArray[np.float64]) -> _Fit:
     """Move and grow a shape from a place (x, y, radius) to where it fits best in least squares, by Gauss-Newton."""
-    column, row, reach = (
-        int(value) for value in (place[0], place[1], 1.2 * place[2] + 5)
-    )  # all of the shape, and more
+    column, row, reach = round(place[0]), round(place[1]), int(1.2 * place[2]) + 6  # the shape wherever it moves
     window = np.s_[max(row - reach, 0) : row + reach + 1, max(column - reach, 0) : column + reach + 1]
     target = part.cover[window] * seen[window]
     step = 0.25  # pixels; the slopes are differences
@@ -468,11 +470,20 @@ def _refined(part: _Part, seen: Mask, shape: str, place: NDArray[np.float64]) ->
         slopes = ((covers[1:] - covers[0]) / step).reshape(3, -1)
         change = np.linalg.solve(slopes @ slopes.T + 1e-3 * np.eye(3), slopes @ (target - covers[0]).ravel())
         place = place + np.clip(change, -1, 1)
-    cover = _covers(shape, place[None], window)[0] * seen[window]
-    both = float(np.minimum(cover, target).sum())
-    overlap = both / max(float(cover.sum() + (part.cover * seen).sum()) - both, 1e-9)
+    worn = _worn(_covers(shape, place * np.array([[1, 1, grown] for grown in WORN_GROWTH]), window))
+    covers = np.concatenate([_covers(shape, place[None], window), worn]) * seen[window]
+    both = np.minimum(covers, target).sum((1, 2))
+    either = covers.sum((1, 2)) + (part.cover * seen).sum() - both
     x, y, radius = (float(value) for value in place)
-    return _Fit(shape, x, y, radius, overlap)
+    return _Fit(shape, x, y, radius, float((both / np.maximum(either, 1e-9)).max()))
+
+
+def _worn(covers: Map) -> Map:
+    """Shapes (n, h, w) with their corners rounded, as a lossy codec leaves them."""
+    from scipy.ndimage import gaussian_filter
+
+    blurred: Map = gaussian_filter(covers, (0, WEAR, WEAR))
+    return np.clip((blurred - 0.5) * 2 * WEAR + 0.5, 0, 1)
 
 
 def _covers(shape: str, places: NDArray[np.float64], window: tuple[slice, slice]) -> Map:
@@ -487,6 +498,8 @@ SCLERA_GREY, PUPIL_GREY = 248.0, 27.0
 """Eyes are grey, from the pupil to the white."""
 NOSE_SHADE = 0.72
 """The nose is as much darker than the skin."""
+NOSE_DOWN = 0.48
+"""Where the nose is, from the eyes to the mouth; it is taken to be there where it has no contrast left."""
 SKIN_TONE = 16.0
 """Most distance in CIELAB of skin from a known tone."""
 SKIN_SPREAD = 35.0
@@ -496,8 +509,10 @@ SKIN_AREA, EYE_AREA, PUPIL_AREA, MOUTH_AREA, NOSE_AREA = 300, 25, 4, 15, 3
 GOOD_FACE = 0.9
 """Least share of a face that looks as if drawn from what was read of it."""
 
+EYES_ABOVE = 0.08
+"""From the head's middle up to the eyes, in half heights of the head, as scenes draw faces."""
 EYES_APART = 0.76
-"""From eye to eye, in half widths of the head; what follows is in units of it, as scenes draw faces."""
+"""From eye to eye, in half widths of the head; the offsets and the width that follow are in units of this distance."""
 LEAST_GAZE = 0.12 / EYES_APART / 2
 """Offset of the pupils from which on they look aside: half of what scenes have."""
 LEAST_TURN = 0.2 / EYES_APART / 2
@@ -509,7 +524,7 @@ LEAST_BEND = 2.0
 
 
 def _read_face(rgb: Map, lab: Map, ground: Map) -> tuple[SeenFace | None, Mask]:
-    """Read a face; None where there is none with all its features. Return also the mask of what it explains."""
+    """Read a face; None where there is none with eyes and a mouth. Return also the mask of what it explains."""
     nothing = None, np.zeros((SIZE, SIZE), dtype=bool)
     skin, tone = _find_skin(rgb, lab, ground)
     if not skin.any():
@@ -523,37 +538,10 @@ def _read_face(rgb: Map, lab: Map, ground: Map) -> tuple[SeenFace | None, Mask]:
     marks = _landmarks(rgb, head, tone)
     if marks is None:
         return nothing
-
-    eyes, pupils, corners, lips = (marks[i : i + 2] for i in (0, 2, 5, 7))
-    spread = eyes[1, 0] - eyes[0, 0]
-    rows = slice(int(eyes[:, 1].mean()), int(corners[:, 1].mean()) + 1)
-    left, right = head[rows].argmax(1), SIZE - 1 - head[rows, ::-1].argmax(1)
-    x = float(np.median(left + right)) / 2
-    bottom = SIZE - 1 - head[::-1, round(x) - 1 : round(x) + 2].argmax(0)
-    marks[9] = x, np.median(bottom) + 0.5
-    half_height = (marks[9, 1] - eyes[:, 1].mean()) / 1.08  # scenes draw the eyes 0.08 above the middle
-    bend = lips[:, 1].mean() - corners[:, 1].mean()
-    if corners[1, 0] - corners[0, 0] < LEAST_MOUTH * spread:
-        expression = "surprised"
-    else:
-        expression = "neutral" if abs(bend) < LEAST_BEND else "smiling" if bend > 0 else "sad"
-    face = Face(
-        x=x,
-        y=float(marks[9, 1] - half_height),
-        half_width=float(spread) / EYES_APART,
-        half_height=float(half_height),
-        expression=expression,
-        hairstyle=HAIRSTYLES[0],
-        hair=_nearest(hair, HAIR_RGB) or "",
-        gaze=_side((pupils - eyes)[:, 0].mean() / spread, LEAST_GAZE, "ahead"),
-        pose=_side((eyes[:, 0].mean() - x) / spread, LEAST_TURN, "forward"),
-        skin_rgb=_rgb(tone),
-        hair_rgb=_rgb(hair),
-    )
-    face, outline = _explained(rgb, ground, face)
+    face, outline = _explained(rgb, ground, _described(marks, tone, hair))
     if not outline.any():
         return nothing
-    return SeenFace(face.expression, face.hairstyle, face.hair or None, face.gaze, face.pose, marks), outline
+    return SeenFace(face.expression, face.hairstyle, face.hair or None, face.gaze, face.pose, marks, face.head), outline
 
 
 def _find_skin(rgb: Map, lab: Map, ground: Map) -> tuple[Mask, Map]:
@@ -574,7 +562,7 @@ def _find_skin(rgb: Map, lab: Map, ground: Map) -> tuple[Mask, Map]:
 
 
 def _landmarks(rgb: Map, head: Mask, tone: Map) -> NDArray[np.float64] | None:
-    """Measure the landmarks on a head but for the chin: (10, 2); None where eyes, mouth or nose are missing."""
+    """Measure the landmarks on a head: (10, 2); None where eyes or mouth are missing."""
     grey = rgb.mean(-1)
     eye = np.clip(grey, PUPIL_GREY, SCLERA_GREY)[..., None]
     nearest = np.array([_distance(rgb, colour) for colour in (tone, NOSE_SHADE * tone, LIP_RGB, eye)]).argmin(0)
@@ -607,10 +595,47 @@ def _landmarks(rgb: Map, head: Mask, tone: Map) -> NDArray[np.float64] | None:
 
     between = head & ~_dilated(eyes | mouth) & (abs(across) < 0.35) & (below > 0.2) & (below < 0.7)
     nose = between & (1 - grey / tone.mean() > 0.4 * (1 - NOSE_SHADE))
-    if nose.sum() < NOSE_AREA:
-        return None
-    marks[4] = _centre(nose)
+    if nose.sum() >= NOSE_AREA:
+        marks[4] = _centre(nose)
+    else:
+        marks[4] = marks[:2].mean(0) + NOSE_DOWN * (marks[5:9].mean(0) - marks[:2].mean(0))
+    marks[9] = _chin(head, marks[:2, 1].mean(), marks[5:7, 1].mean())
     return marks
+
+
+def _chin(head: Mask, eye_level: float, mouth_level: float) -> tuple[float, float]:
+    """Position of the chin: below the middle of a head, which is measured from its eyes to its mouth."""
+    rows = head[int(eye_level) : int(mouth_level) + 1]
+    left, right = rows.argmax(1), SIZE - 1 - rows[:, ::-1].argmax(1)
+    x = float(np.median(left + right)) / 2
+    bottom = SIZE - 1 - head[::-1, round(x) - 1 : round(x) + 2].argmax(0)
+    return x, float(np.median(bottom)) + 0.5
+
+
+def _described(marks: NDArray[np.float64], tone: Map, hair: Map) -> Face:
+    """The face that has such landmarks and colours, as scenes draw faces; its hairstyle is not known yet."""
+    eyes, pupils, corners, lips = (marks[i : i + 2] for i in (0, 2, 5, 7))
+    x, chin = (float(value) for value in marks[9])
+    spread, level = float(eyes[1, 0] - eyes[0, 0]), float(eyes[:, 1].mean())
+    bend = lips[:, 1].mean() - corners[:, 1].mean()
+    if corners[1, 0] - corners[0, 0] < LEAST_MOUTH * spread:
+        expression = "surprised"
+    else:
+        expression = "neutral" if abs(bend) < LEAST_BEND else "smiling" if bend > 0 else "sad"
+    half_height = (chin - level) / (1 + EYES_ABOVE)
+    return Face(
+        x=x,
+        y=chin - half_height,
+        half_width=spread / EYES_APART,
+        half_height=half_height,
+        expression=expression,
+        hairstyle=HAIRSTYLES[0],
+        hair=_nearest(hair, HAIR_RGB) or "",
+        gaze=_side((pupils - eyes)[:, 0].mean() / spread, LEAST_GAZE, "ahead"),
+        pose=_side((eyes[:, 0].mean() - x) / spread, LEAST_TURN, "forward"),
+        skin_rgb=_rgb(tone),
+        hair_rgb=_rgb(hair),
+    )
 
 
 def _side(offset: float, least: float, straight: str) -> str:

@@ -44,7 +44,8 @@ METRICS: Registry[Metric] = Registry(
         "lpips_vgg": Entry(".metrics.pairwise:LPIPS_VGG", "LPIPS over VGG-16"),
         "lpips_squeeze": Entry(".metrics.pairwise:LPIPS_SQUEEZE", "LPIPS over SqueezeNet"),
         "caption_accuracy": Entry(
-            ".metrics.captions:CAPTION_ACCURACY", "share of pictures that show all that their captions say"
+            ".metrics.captions:CAPTION_ACCURACY",
+            "share of pictures with the objects and relations, or the face, of their captions",
         ),
         "mini_fd": Entry(".metrics.mini:MINI_FD", "Fréchet distance of drawn scenes over the mini world's features"),
         "mini_kd": Entry(".metrics.mini:MINI_KD", "kernel distance of drawn scenes over the same, without bias"),

@@ -1,6 +1,8 @@
-"""Caption accuracy: the share of pictures that show all that their captions say, as a reader finds it in the pixels.
+"""Caption accuracy: the share of pictures that show what a reader checks of their captions in the pixels.
 
 The reader is handed in (``Setup.caption_reader``): it knows the captions' grammar and what it can find in a picture.
+That of drawn scenes checks shape, colour and relations of every object and that there is no object too many, or each
+mentioned attribute of the face; words of size and background do not count.
 The idea is that of Ghosh et al., "GenEval: An Object-Focused Framework for Evaluating Text-to-Image Alignment",
 NeurIPS 2023, whose reader is an object detector.
 """
@@ -14,7 +16,7 @@ from .stats import Interval, proportion_interval
 
 
 def caption_accuracies(evidence: Evidence) -> list[float]:
-    """Return 1 for each picture that obeys its whole caption, else 0.
+    """Return 1 for each picture that obeys its caption in all that the reader checks, else 0.
 
     The interval is Wilson's for a share. CannotMeasure where the reader does not know a caption's grammar or cannot
     read pictures of this size.

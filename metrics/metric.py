@@ -25,14 +25,14 @@ class CannotMeasure(BenchError):  # noqa: N818
 
 
 class CaptionReader(Protocol):
-    """Tells from the pixels whether a picture shows what its caption says; handed in by who knows the captions."""
+    """Tells from the pixels whether a picture shows what its caption says, as far as it checks that; handed in."""
 
     @property
     def label(self) -> str:
         """Name and version, as identities say it: ``scene-reader@1``."""
 
     def __call__(self, picture: NDArray[np.uint8], caption: str) -> float:
-        """Return 1 where all that ``caption`` says is right in the picture, uint8 (H, W, 3), else 0.
+        """Return 1 where all that it checks of ``caption`` is right in the picture, uint8 (H, W, 3), else 0.
 
         Raises CannotMeasure for captions of another grammar and pictures of another size.
         """

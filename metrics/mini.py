@@ -23,7 +23,7 @@ MINI_FD = SetMetric(
 MINI_KD = SetMetric(
     "mini_kd",
     higher_is_better=False,
-    digits=5,
+    digits=2,
     network="mini-features",
     protocol=protocol(),
     estimate=kernel_distance,

@@ -5,6 +5,7 @@ Both see 64×64 pixels scaled to [-1, 1]. What they measure is never called FID,
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.errors import BenchError
+from ...core.files import sha256_file
 from ...core.weights import KnownWeights, load_tensors, reading
 from ..setup import Setup
 from ..transforms import Picture, parse_transform
@@ -32,18 +34,26 @@ class _Mini(Extractor):
 
     preprocess = "bicubic64"
     known: KnownWeights
+    beside: tuple[str, ...] = ("config.json",)
+    """Files in the folder of the weights that decide what it computes, where they are there."""
 
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)
         found = setup.weights.find(self.known)
         self._path = found.path
-        self.label = f"{self.known.name}@{file_digest(setup, self.known)}"
+        self.label = f"{self.known.name}@{self._digest(file_digest(setup, self.known))}"
         if not found.official:
             self.note = f"{self.known.name} weights {found.path.name} are not those that ship with t2ibench"
 
     @classmethod
     def weights(cls, setup: Setup) -> KnownWeights:
         return cls.known
+
+    def _digest(self, tensors: str) -> str:
+        """Return 8 hex digits that change with the tensors and with each file of ``beside``."""
+        files = [file for name in self.beside if (file := self._path.with_name(name)).is_file()]
+        parts = [tensors, *(f"{file.name} {sha256_file(file)}" for file in files)]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:8]
 
     def prepare(self, picture: Picture) -> NDArray[np.float32]:
         small = parse_transform(f"square{SIDE}")(picture).astype(np.float32)
@@ -85,6 +95,9 @@ class MiniClip(_Mini, TextExtractor):
     """A small CLIP of scenes and their captions that shares nothing with the methods it measures."""
 
     known = CLIP
+    beside = (
+        "config.json", "vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+    )  # fmt: skip
 
     def _encode(self, pixels: Any) -> Any:
         model = self._loaded.model

@@ -7,7 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from t2ibench.bench.adherence import adherence
+from t2ibench.bench.adherence import _matched, adherence
+from t2ibench.datasets.scene_reader import read_picture
 from t2ibench.datasets.scenes import scenes
 from t2ibench.metrics.metric import CannotMeasure
 
@@ -25,6 +26,13 @@ def test_the_true_picture_adheres_and_another_does_not() -> None:
     assert np.mean([value or 0 for value in others]) < 0.3
     others = [adherence(b.image, a, "canny") for a, b in itertools.pairwise(OBJECTS)]
     assert np.mean([value or 0 for value in others]) < 0.6
+
+
+def test_what_nothing_overlaps_is_matched_with_nothing() -> None:
+    reading = read_picture(OBJECTS[0].image)
+    elsewhere = ~np.any([thing.mask for thing in reading.objects], axis=0)
+    assert reading.objects and elsewhere.any()
+    assert not _matched(reading, elsewhere[None]).any()
 
 
 def test_landmarks_are_measured_in_eye_distances() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from t2ibench.adapters.codecs.baselines import Bicubic
 from t2ibench.bench.options import Options, default_batch, methods_of
 from t2ibench.bench.suites import SUITES, find_suite
 from t2ibench.core.errors import BenchError
@@ -161,3 +162,47 @@ def test_an_excess_of_a_metric_that_the_suite_lacks_is_an_error(tmp_path: Path) 
     (tmp_path / "own.toml").write_text(f"{OWN}[excess]\nover = 'scenes'\nmetrics = ['mini_fd']\n")
     with pytest.raises(BenchError, match="names mini_fd, which metrics does not"):
         find_suite(str(tmp_path / "own.toml"))
+    with pytest.raises(BenchError, match=r"own\.toml': excess\.metrics names"):
+        find_suite(str(tmp_path / "own.toml"))
+    with pytest.raises(BenchError, match=r"own\.toml': version: Input should be"):
+        find_suite(str(tmp_path / "own.toml"), {"version": 0})
+
+
+def test_drawing_the_reference_is_shown_once(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ["--methods", "scenes", "--metrics", "mini_fd", "--limit", 3, "--out", tmp_path / "run", *SMALL]
+    monkeypatch.setattr("t2ibench.core.zoo.FOLDER", tmp_path / "empty")
+    errors = [bench("run", *arguments)[2] for _ in range(2)]
+    assert ["draw the reference: 6 of 6" in text for text in errors] == [True, False]
+
+
+@pytest.mark.parametrize(("limit", "noted"), [(500, True), (128, False), (5, False)])
+def test_a_limit_above_n_is_said_to_change_nothing(bench: Bench, zoo: Path, limit: int, noted: bool) -> None:
+    status, out, err = bench("run", "--methods", "scenes", "--limit", limit, "--dry-run")
+    assert status == 0, err
+    assert f"suite mini: {min(limit, 128)} of 2,048 items" in out
+    assert ("takes 128 of 2,048 items, --limit 500 or not: for more, --set n=500" in out) == noted
+
+
+def test_a_limit_above_n_is_noted_for_photos_too(bench: Bench, photo_folder: Path) -> None:
+    arguments = ["--images", photo_folder, "--set", "sampling.size=64", "--set", "n=2", "--methods", "jpeg"]
+    status, out, err = bench("run", "--suite", "decoders", *arguments, "--limit", 3, "--dry-run")
+    assert status == 0, err
+    assert "takes 2 of 3 items, --limit 3 or not: for more, --set n=3" in out
+
+
+def test_photos_for_a_suite_of_prompts_are_shown_the_way(bench: Bench, photo_folder: Path) -> None:
+    status, _, err = bench("run", "--images", photo_folder)
+    assert status == 2
+    assert "takes prompts, not photos: leave out --images, or choose --suite decoders" in err
+
+
+@pytest.mark.parametrize(("official", "notes"), [(False, ["its weights are not the official ones"]), (None, [])])
+def test_unofficial_weights_of_a_codec_in_a_method_are_said_so(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, official: bool | None, notes: list[str]
+) -> None:
+    monkeypatch.setattr(Bicubic, "official", official)
+    arguments = ["--methods", "scenes[codec=bicubic[factor=2]]", "--metrics", "caption_accuracy", "--limit", 2]
+    status, _, err = bench("run", *arguments, "--out", tmp_path / "run", *SMALL)
+    assert status == 0, err
+    (result,) = read(tmp_path / "run")["results"]
+    assert [note for note in result["notes"] if "weights" in note] == notes

@@ -56,6 +56,16 @@ def test_the_reference_is_drawn_once_into_the_cache_and_as_far_as_it_is_missing(
     assert not list(tmp_path.iterdir())
 
 
+def test_drawing_is_told_of_where_something_is_missing(tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    SCENES.reference(tmp_path, 2, lambda done, total: told.append((done, total)))
+    assert told == [(0, 2), (1, 2), (2, 2)]
+    SCENES.reference(tmp_path, 3, lambda done, total: told.append((done, total)))
+    assert told[3:] == [(0, 1), (1, 1)]
+    SCENES.reference(tmp_path, 3, lambda done, total: told.append((done, total)))
+    assert len(told) == 5
+
+
 def test_other_code_draws_into_another_folder(
     tmp_path: Path, drawn: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -77,6 +77,29 @@ def test_identities_carry_the_digest_of_the_weights(zoo):
         assert found.note is None
 
 
+@pytest.mark.parametrize(
+    ("kind", "name", "file"),
+    [
+        (MiniFeatures, "mini-features", "config.json"),
+        (MiniClip, "mini-clip", "config.json"),
+        (MiniClip, "mini-clip", "vocab.json"),
+        (MiniClip, "mini-clip", "merges.txt"),
+    ],
+)
+def test_the_files_beside_the_weights_are_part_of_the_identity(zoo, tmp_path, kind, name, file):
+    folder = shutil.copytree(zoo / name, tmp_path / "own")
+    setup = Setup(weights=WeightsFinder({name: folder / "model.safetensors"}))
+    before = kind(setup).label
+    assert before == kind(Setup()).label
+    (folder / "README.md").write_text("of no concern")
+    assert kind(setup).label == before
+    (folder / file).write_text((folder / file).read_text() + "\n")
+    changed = kind(setup).label
+    assert changed != before
+    (folder / file).unlink()
+    assert kind(setup).label not in (before, changed)
+
+
 def test_a_model_of_the_users_own_is_taken_and_said_so(zoo, tmp_path):
     from safetensors.torch import load_file, save_file
 
