@@ -45,7 +45,7 @@ class Training:
         self,
         name: str,
         model: nn.Module,
-        recipe: Mapping[str, str | int],
+        recipe: Mapping[str, Any],
         *,
         steps: int,
         rate: float,
@@ -58,7 +58,9 @@ class Training:
     ) -> None:
         self.name, self.steps, self.rate, self.warmup, self.average = name, steps, rate, warmup, average
         self.cooldown, self.seed, self.folder = cooldown, seed, work / name
-        self.recipe = {"rate": rate, "warmup": warmup, "decay": decay, "average": average} | dict(recipe)
+        self.recipe: dict[str, Any] = {"rate": rate, "warmup": warmup, "decay": decay, "average": average} | dict(
+            recipe
+        )
         self.recipe |= {"cooldown": cooldown, "seed": seed}
         self.device = Accelerator().device
         self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
