@@ -61,7 +61,7 @@ def draw_landmarks(landmarks: NDArray[np.float64], size: int) -> NDArray[np.uint
     y, x = np.mgrid[0:size, 0:size].astype(np.float64)
 
     def paint(part: str, points: NDArray[np.float64]) -> None:
-        nearest = min_distance(x, y, points)
+        nearest = _distance(x, y, points)
         cover = np.clip(DOT + 0.5 - nearest, 0, 1)[..., None]
         canvas[:] = canvas + cover * (np.array(LANDMARK_RGB[part]) - canvas)
 
@@ -76,8 +76,8 @@ def draw_landmarks(landmarks: NDArray[np.float64], size: int) -> NDArray[np.uint
     return np.round(canvas).astype(np.uint8)
 
 
-def min_distance(x: NDArray[np.float64], y: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return how far each (x, y) is from a line through points (n, 2), n at least 2."""
+def _distance(x: NDArray[np.float64], y: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far each (x, y) is from a line through points (n, 2), n at least 2."""
     nearest = np.full(x.shape, np.inf)
     for start, end in pairwise(points):
         along = end - start

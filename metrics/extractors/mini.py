@@ -6,6 +6,7 @@ Both see 64×64 pixels scaled to [-1, 1]. What they measure is never called FID,
 from __future__ import annotations
 
 import hashlib
+from abc import abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -66,9 +67,9 @@ class _Mini(Extractor):
             encoded = self._encode(torch.from_numpy(np.stack(list(prepared))).to(self.device))
         return np.asarray(encoded.float().cpu().numpy())
 
+    @abstractmethod
     def _encode(self, pixels: Any) -> Any:
         """Return features (n, d) of pixels (n, 3, 64, 64) in [-1, 1]."""
-        raise NotImplementedError
 
 
 class MiniFeatures(_Mini):

@@ -14,8 +14,7 @@ from typing import Any, NamedTuple
 from safetensors.torch import load_file
 
 from ...core.files import write_atomic
-from ...core.weights import tensors_digest
-from .training import ZOO
+from .training import ZOO, folder_digest
 
 BARS = "▁▂▃▄▅▆▇█"
 
@@ -86,12 +85,6 @@ def sparkline(values: list[float]) -> str:
     return "".join(BARS[round((value - low) / ((high - low) or 1) * (len(BARS) - 1))] for value in logs)
 
 
-def weights_digest(folder: Path) -> str:
-    """Return the digest of the tensors in a folder, 64 hex digits."""
-    (file,) = folder.glob("*.safetensors")
-    return tensors_digest(load_file(file))
-
-
 def card(part: Part) -> str:
     """Return the model card of a part."""
     folder = ZOO / part.folder
@@ -102,7 +95,7 @@ def card(part: Part) -> str:
     command = f"python -m t2ibench.zoo.recipes.{part.recipe} --scenes {recipe['scenes']}"
     rows = [
         ("weights", f"`zoo/{part.folder}`, {parameters / 1e6:.2f} M parameters, {file.stat().st_size / 1e6:.1f} MB"),
-        ("digest", f"`{weights_digest(folder)[:16]}` (of the tensors)"),
+        ("digest", f"`{folder_digest(folder)}` (of the tensors)"),
         ("recipe", ", then ".join(f"`{command} --steps {steps}`" for steps in facts["plans"])),
         ("data", f"{recipe['scenes']:,} scenes of the train split, drawn from seed 0"),
         (
