@@ -58,6 +58,7 @@ def make_adapter(text: str, suite: Settings | None = None) -> Adapter:
     if not adapter.traits.sampled and asked != Settings():
         raise BenchError(f"'{text}': '{spec.name}' takes no scheduler, steps or guidance; leave them out")
     adapter.options = options
+    adapter.asked = asked = asked.over(adapter.asked)
     if adapter.traits.sampled:
         adapter.settings = asked.over(suite or Settings()).over(adapter.traits.defaults)
     return adapter

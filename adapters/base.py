@@ -49,8 +49,11 @@ class Traits:
 
     defaults: Settings = field(default_factory=Settings)
     conditions: tuple[str, ...] = ()
+    """Kinds of condition maps: of a class those that it can take, of an instance those that every request must have."""
     regions: bool = False
+    """Whether every request must have regions."""
     editing: bool = False
+    """Whether every request must have a source picture."""
     size_multiple: int = 8
     """Height and width must be multiples of this."""
     sampled: bool = True
@@ -66,12 +69,18 @@ class Adapter(ABC):
 
     traits: Traits = Traits()
     settings: Settings = Settings()
+    base: Adapter | None = None
+    """The method that this one sits on, if it sits on one."""
+    asked: Settings = Settings()
+    """The settings that its method string states, and the string of its base below that; ``make_adapter`` sets them."""
     options: Mapping[str, str] = {}
     """The other options of its method string, as text; ``bench`` sets them too."""
     checkpoint: str | None = None
     """Where the weights come from: a hub id, a folder, or None."""
     weights: WeightsFinder = WeightsFinder()
     """Where single weight files are looked up; ``bench`` sets it before anything is loaded."""
+    public = True
+    """Whether the authors' weights can be had; where not, ``checkpoint`` must be given, or a suite skips the method."""
     official: bool | None = None
     """Whether all single weight files are the published ones, asked for after ``load``; None where none are known."""
 

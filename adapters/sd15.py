@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..core.errors import BenchError
 from ..datasets.request import Request
@@ -18,19 +21,40 @@ from .schedulers import make_scheduler
 if TYPE_CHECKING:
     import torch
 
-COMPONENTS = {"text_encoder": "CLIPTextModel", "unet": "UNet2DConditionModel", "vae": "AutoencoderKL"}
-PATTERNS = ["model_index.json", "tokenizer/*", "scheduler/*", *checkpoints.component_patterns(*COMPONENTS)]
+
+class Control(Protocol):
+    """What a control network adds to one call of the UNet."""
+
+    def __call__(
+        self, latents: torch.Tensor, timestep: torch.Tensor, embeddings: torch.Tensor, progress: float
+    ) -> Mapping[str, Any]:
+        """Return further arguments of the UNet's call, such as ``down_block_additional_residuals``.
+
+        ``latents`` (B, C, h, w), scaled, and ``embeddings`` (B, T, D) are the UNet's own, without the prompt first
+        where guided; ``progress`` is the share of the steps already taken, 0 at the first.
+        """
 
 
 class StableDiffusion(Adapter):
     """Any SD1.x or SD2.x checkpoint in diffusers layout; no safety checker.
 
     Latents stay float32 between the steps whatever the weights' type, so that a sampler's arithmetic never loses bits.
+    It is also the base of every latent diffusion method here: they override ``components`` and single steps.
     """
 
     traits = Traits(defaults=Settings("pndm", 50, 7.5))
+    components: Mapping[str, str] = {
+        "text_encoder": "CLIPTextModel",
+        "unet": "UNet2DConditionModel",
+        "vae": "AutoencoderKL",
+    }
+    """The networks of a checkpoint and their classes; each becomes an attribute when loaded."""
+    family = "SD1.x or SD2.x"
 
     checkpoint: str
+    text_encoder: Any
+    unet: Any
+    vae: Any
 
     def __init__(self, *, checkpoint: str = "stable-diffusion-v1-5/stable-diffusion-v1-5") -> None:
         self.checkpoint = checkpoint
@@ -39,32 +63,32 @@ class StableDiffusion(Adapter):
     @cached_property
     def folder(self) -> Path:
         """The checkpoint's folder, fetched from the hub where it is an id."""
-        folder = checkpoints.resolve(self.checkpoint, patterns=PATTERNS)
+        networks = checkpoints.component_patterns(*self.components)
+        patterns = ["model_index.json", "tokenizer/*", "scheduler/*", *networks]
+        folder = checkpoints.resolve(self.checkpoint, patterns=patterns)
         index = read_config(folder / "model_index.json")
-        for name, expected in COMPONENTS.items():
+        for name, expected in self.components.items():
             found = (index.get(name) or [None, None])[1]
             if found != expected:
                 raise BenchError(
-                    f"checkpoint '{self.checkpoint}' is no SD1.x or SD2.x: its {name} is {found}, expected {expected}; "
+                    f"checkpoint '{self.checkpoint}' is no {self.family}: its {name} is {found}, expected {expected}; "
                     f"try 'diffusers:{self.checkpoint}'"
                 )
         return folder
 
     def load(self, device: str, dtype: str) -> None:
         self.device, self.dtype = checkpoints.torch_device(device), checkpoints.torch_dtype(dtype)
-        self.text_encoder, self.unet, self.vae = (self._load_network(name) for name in COMPONENTS)
+        for name, kind in self.components.items():
+            network: Any = checkpoints.load_component([kind], self.folder, name, dtype=self.dtype)
+            setattr(self, name, network.to(self.device))
         self.tokenizer = self._load_tokenizer()
-        if self.unet.config.time_cond_proj_dim is not None:
+        if self.unet.config.get("time_cond_proj_dim") is not None:
             raise BenchError(
                 f"checkpoint '{self.checkpoint}' wants the guidance scale as an input of its UNet: "
                 f"use 'diffusers:{self.checkpoint}'"
             )
         config = read_config(self.folder / "scheduler" / "scheduler_config.json")
         self.scheduler = make_scheduler(self.settings.scheduler or "pndm", config, self.settings.steps or 50)
-
-    def _load_network(self, name: str) -> Any:
-        network = checkpoints.load_component([COMPONENTS[name]], self.folder, name, dtype=self.dtype)
-        return network.to(self.device)
 
     def _load_tokenizer(self) -> Any:
         from transformers import CLIPTokenizer
@@ -105,28 +129,78 @@ class StableDiffusion(Adapter):
         hidden: torch.Tensor = self.text_encoder(tokens.input_ids.to(self.device))[0]
         return hidden
 
-    def denoise(self, requests: Sequence[Request], embeddings: torch.Tensor) -> torch.Tensor:
-        """Return the latents (B, C, h, w), float32, that the sampler ends with."""
+    def noise(self, requests: Sequence[Request]) -> torch.Tensor:
+        """Return the latents (B, C, h, w), float32, that the sampler starts from."""
         self.scheduler.set_timesteps(self.settings.steps, device=self.device)
         latents = noise.batch(requests, self.latent_shape(requests[0])).to(self.device)
-        latents = latents * self.scheduler.init_noise_sigma
+        return latents * self.scheduler.init_noise_sigma  # type: ignore[no-any-return]
+
+    def denoise(
+        self,
+        requests: Sequence[Request],
+        embeddings: torch.Tensor,
+        *,
+        latents: torch.Tensor | None = None,
+        first: int = 0,
+        control: Control | None = None,
+    ) -> torch.Tensor:
+        """Return the latents (B, C, h, w), float32, that the sampler ends with.
+
+        It starts from ``latents`` (else from noise) at step ``first``; ``control`` steers every call of the UNet.
+        """
+        latents = self.noise(requests) if latents is None else latents
+        self.scheduler.set_timesteps(self.settings.steps, device=self.device)
+        if first and hasattr(self.scheduler, "set_begin_index"):
+            self.scheduler.set_begin_index(first)
         for step, timestep in enumerate(self.scheduler.timesteps):
-            predicted = self.predict(self.scheduler.scale_model_input(latents, timestep), timestep, embeddings)
-            draws = {"generator": noise.generators(requests, "scheduler", step)} if self._draws else {}
-            stepped: torch.Tensor = self.scheduler.step(predicted, timestep, latents, return_dict=False, **draws)[0]
-            latents = stepped
+            if step >= first:
+                scaled = self.scheduler.scale_model_input(latents, timestep)
+                progress = step / len(self.scheduler.timesteps)
+                predicted = self.predict(scaled, timestep, embeddings, control, progress)
+                latents = self.step(requests, predicted, step, latents)
         return latents
 
-    def predict(self, latents: torch.Tensor, timestep: torch.Tensor, embeddings: torch.Tensor) -> torch.Tensor:
-        """Return the UNet's guided prediction, float32, from one batched call (Ho & Salimans 2022, eq. 6)."""
+    def step(
+        self, requests: Sequence[Request], predicted: torch.Tensor, step: int, latents: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the latents after the sampler's step number ``step`` with the UNet's prediction, both (B, C, h, w)."""
+        draws = {"generator": noise.generators(requests, "scheduler", step)} if self._draws else {}
+        timestep = self.scheduler.timesteps[step]
+        stepped: torch.Tensor = self.scheduler.step(predicted, timestep, latents, return_dict=False, **draws)[0]
+        return stepped
+
+    def predict(
+        self,
+        latents: torch.Tensor,
+        timestep: torch.Tensor,
+        embeddings: torch.Tensor,
+        control: Control | None = None,
+        progress: float = 0.0,
+    ) -> torch.Tensor:
+        """Return the UNet's guided prediction (B, C, h, w), float32, from one batched call (Ho & Salimans 2022, eq. 6).
+
+        ``embeddings`` are as ``embed`` gives them, twice as many as latents where guided.
+        """
         import torch
 
-        inputs = torch.cat([latents, latents]) if self.guided else latents
-        predicted = self.unet(inputs.to(self.dtype), timestep, encoder_hidden_states=embeddings, return_dict=False)[0]
+        inputs = (torch.cat([latents, latents]) if self.guided else latents).to(self.dtype)
+        more = control(inputs, timestep, embeddings, progress) if control else {}
+        predicted = self.unet(inputs, timestep, encoder_hidden_states=embeddings, return_dict=False, **more)[0]
         if not self.guided:
             return predicted.float()  # type: ignore[no-any-return]
         without, conditional = predicted.float().chunk(2)
         return without + self.settings.guidance * (conditional - without)  # type: ignore[no-any-return]
+
+    def encode(self, pictures: NDArray[np.uint8]) -> torch.Tensor:
+        """Return the latents (B, C, h, w), float32, in the UNet's scale, of pictures (B, H, W, 3).
+
+        They are the mode of the posterior.
+        """
+        import torch
+
+        pixels = torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
+        posterior = self.vae.encode(pixels.to(self.device, self.dtype)).latent_dist
+        return posterior.mode().float() * self.vae.config.scaling_factor  # type: ignore[no-any-return]
 
     def decode(self, latents: torch.Tensor) -> Images:
         """Return pictures from latents in the UNet's scale."""
@@ -158,7 +232,7 @@ class StableDiffusion(Adapter):
         return int(min(self.tokenizer.model_max_length, self.text_encoder.config.max_position_embeddings))
 
     def fingerprint(self) -> str:
-        return checkpoints.fingerprint(self.folder, "tokenizer", "scheduler", *COMPONENTS)
+        return checkpoints.fingerprint(self.folder, "tokenizer", "scheduler", *self.components)
 
     def noise_digest(self, request: Request) -> str:
         return noise.digest(noise.normal(request, self.latent_shape(request)))

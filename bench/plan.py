@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..adapters import ADAPTERS, make_adapter
-from ..adapters.base import Adapter, Settings
+from ..adapters.base import Adapter, Settings, Traits
 from ..adapters.codecs import CODECS
 from ..adapters.spec import parse
 from ..core.errors import BenchError
-from ..datasets.dataset import data_root
-from ..datasets.request import Request
+from ..datasets.dataset import Dataset, data_root
+from ..datasets.request import ConditionMap, Request
 from ..reports.schema import Skipped
 from .options import Options, Plan, default_batch, find_dataset, limit_notes, methods_of, skip
 from .plan_codecs import plan_codecs
@@ -43,13 +43,15 @@ def plan_methods(options: Options) -> Plan:
     most = max((item.method.n or len(prompts) for item in usable), default=0)
     used = [prompt for name, prompt in prompts.items() if name in kept][: options.limit][:most]
     rows: list[Row] = []
+    notes: list[str] = []
     for item in usable:
-        requests = _requests(options, used[: item.method.n])
         try:
+            requests, short = _requests(options, dataset, item.adapter, used[: item.method.n])
+            notes += [f"{item.method.method}: {short}"] if short else []
             rows.append(AdapterRow(item.method.method, item.adapter, requests, options.device, options.dtype))
         except BenchError as error:
             skip(options, skipped, item.method.method, error)
-    notes = [
+    notes += [
         f"{item.method.method} has pictures for {len(item.prompts):,} of {len(prompts):,} prompts"
         for item in usable
         if item.prompts is not None
@@ -76,7 +78,8 @@ def _usable(options: Options, texts: Mapping[str, str]) -> tuple[list[_Usable], 
             _check_no_codec(method.method, options.suite.name)
             adapter = make_adapter(method.method, settings)
             adapter.weights = options.weights
-            _check_size(method.method, adapter, sampling.size)
+            for side in (sampling.size, sampling.width or sampling.size):
+                _check_size(method.method, adapter, side)
             found.append(_Usable(method, adapter, adapter.select(texts)))
         except BenchError as error:
             skip(options, skipped, method.method, error)
@@ -89,15 +92,48 @@ def _check_no_codec(text: str, suite: str) -> None:
         raise BenchError(f"'{text}' is a codec, suite '{suite}' takes methods: add --suite decoders")
 
 
-def _requests(options: Options, prompts: Sequence[Prompt]) -> Sequence[Request]:
+def _requests(
+    options: Options, dataset: Dataset, adapter: Adapter, prompts: Sequence[Prompt]
+) -> tuple[list[Request], str | None]:
+    """Return a request per prompt and sample with all that the method needs, and a note where prompts lack some of it.
+
+    Raises BenchError where the dataset has no such thing, or no prompt has it.
+    """
     sampling = options.suite.sampling
     seed = options.suite.seed if options.seed is None else options.seed
-    base = Request("", "", sampling.negative_prompt, seed, 0, sampling.size, sampling.size)
-    return [
-        dataclasses.replace(base, prompt_id=prompt.id, prompt=prompt.text, sample=sample)
-        for prompt in prompts
-        for sample in range(sampling.samples)
-    ]
+    plain = Request("", "", sampling.negative_prompt, seed, 0, sampling.size, sampling.width or sampling.size)
+    supplied = [supply(dataset, data_root(options.data_root), adapter.traits, prompt, plain) for prompt in prompts]
+    full = [request for request in supplied if isinstance(request, Request)]
+    lacks = [what for what in supplied if isinstance(what, str)]
+    if lacks and not full:
+        raise BenchError(f"no prompt of '{dataset.name}' has {lacks[0]}")
+    note = f"{len(lacks):,} of {len(prompts):,} prompts skipped: without {lacks[0]}" if lacks else None
+    samples = range(sampling.samples)
+    return [dataclasses.replace(request, sample=sample) for request in full for sample in samples], note
+
+
+def supply(dataset: Dataset, root: Path, traits: Traits, prompt: Prompt, plain: Request) -> Request | str:
+    """Return ``plain`` with a prompt and what a method of these ``traits`` needs beside it; or what the prompt lacks.
+
+    Raises BenchError where the dataset has no such thing at all.
+    """
+    size = plain.height, plain.width
+    conditions: list[ConditionMap] = []
+    for kind in traits.conditions:
+        picture = dataset.condition(root, prompt, kind, *size)
+        if picture is None:
+            return f"{kind} condition"
+        conditions.append(ConditionMap(kind, picture))
+    regions = dataset.regions(root, prompt, *size) if traits.regions else ()
+    if traits.regions and not regions:
+        return "regions"
+    source = dataset.source(root, prompt, *size) if traits.editing else None
+    if traits.editing and source is None:
+        return "source picture"
+    return dataclasses.replace(
+        plain, prompt_id=prompt.id, prompt=prompt.text, conditions=tuple(conditions), regions=regions,
+        source=source and source.picture, source_prompt=source.prompt if source else "",
+    )  # fmt: skip
 
 
 def _check_size(method: str, adapter: Adapter, size: int) -> None:

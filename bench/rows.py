@@ -116,7 +116,7 @@ class AdapterRow(Row):
         self.method, self.adapter, self.device, self.dtype = method, adapter, device, dtype
         self.checkpoint, self.size = adapter.checkpoint, (requests[0].height, requests[0].width)
         self.identity = [
-            *_code(type(adapter)), dict(adapter.options), asdict(adapter.settings), adapter.fingerprint(),
+            *_codes(adapter), dict(adapter.options), asdict(adapter.settings), adapter.fingerprint(),
             dtype, device.partition(":")[0],
         ]  # fmt: skip
         self.jobs = [Job(self._key(r), r.prompt_id, r.sample, r.prompt, r) for r in requests]
@@ -124,7 +124,7 @@ class AdapterRow(Row):
     def _key(self, request: Request) -> str:
         if file := self.adapter.file(request):
             return digest(["file", sha256_file(file), request.prompt_id])
-        return digest([*self.identity, asdict(request)])
+        return digest([*self.identity, request.identity()])
 
     def load(self) -> None:
         self.adapter.load(self.device or "cpu", self.dtype or "fp32")
@@ -343,6 +343,11 @@ def batches(jobs: Sequence[Job], size: int) -> Iterator[Sequence[Job]]:
 def digest(parts: Any) -> str:
     """Return 32 hex digits that change with anything in ``parts``."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
+
+
+def _codes(adapter: Adapter) -> list[Any]:
+    """What tells one version of a method, and of those it sits on, from another."""
+    return [*_code(type(adapter)), *(_codes(adapter.base) if adapter.base else ())]
 
 
 def _code(kind: type) -> list[Any]:

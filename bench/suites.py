@@ -29,7 +29,8 @@ class Sampling(_Part):
     """How pictures are made where the method string does not say; None leaves it to the method."""
 
     size: int = Field(default=512, ge=8)
-    """Height and width in pixels."""
+    """Height in pixels, and width where none is stated."""
+    width: int | None = Field(default=None, ge=8)
     samples: int = Field(default=1, ge=1)
     """Pictures per prompt."""
     scheduler: str | None = None

@@ -7,13 +7,14 @@ from abc import ABC
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ..core.errors import BenchError
 
 if TYPE_CHECKING:
     from .photos import Photo
     from .prompts import Prompt
+    from .request import Pixels, Region
 
 
 Drawing = Callable[[int, int], None]
@@ -81,6 +82,29 @@ class Dataset(ABC):
         ``progress`` is told of pictures that have to be drawn first. Raises BenchError where some are missing.
         """
         return [photo.path for photo in self.photos(root)][:n]
+
+    def condition(self, root: Path, prompt: Prompt, kind: str, height: int, width: int) -> Pixels | None:
+        """Return a condition map of one of this dataset's prompts, or None where this one has none (no face in it).
+
+        Raises BenchError where the dataset has no conditions of that kind, or they are not at hand.
+        """
+        raise BenchError(f"dataset '{self.name}' has no {kind} conditions")
+
+    def regions(self, root: Path, prompt: Prompt, height: int, width: int) -> tuple[Region, ...]:
+        """Return the regions of one of this dataset's prompts, empty where it has none; BenchError as ``condition``."""
+        raise BenchError(f"dataset '{self.name}' has no regions")
+
+    def source(self, root: Path, prompt: Prompt, height: int, width: int) -> Source | None:
+        """Return the picture that one of this dataset's prompts is an edit of, or None; BenchError as ``condition``."""
+        raise BenchError(f"dataset '{self.name}' has no pictures to edit")
+
+
+class Source(NamedTuple):
+    """A picture to be edited."""
+
+    picture: Pixels
+    prompt: str
+    """What it shows."""
 
 
 def data_root(option: Path | None = None) -> Path:

@@ -12,9 +12,11 @@ from pathlib import Path
 from ..core.errors import BenchError
 from ..core.files import sha256_file, write_atomic
 from ..core.weights import cache_dir
+from .conditions import CONDITIONS, condition_map
 from .dataset import Dataset, Drawing
 from .prompts import Prompt
-from .scenes import Scene, scene
+from .request import Pixels
+from .scenes import SIZE, Scene, scene
 
 CAPTIONS = Path(__file__).with_name("scenes-validation.txt")
 """Of the first scenes of the validation split, a line each: to draw so many scenes takes seconds."""
@@ -54,6 +56,23 @@ class Scenes(Dataset):
         if progress and missing:
             progress(len(missing), len(missing))
         return list(files.values())
+
+    def condition(self, root: Path, prompt: Prompt, kind: str, height: int, width: int) -> Pixels | None:
+        """Return a map of the caption's scene, from its exact truth; None for landmarks of a scene without a face."""
+        _check_size(height, width)
+        drawn = scene_of(prompt.id, prompt.text)
+        if kind == "landmarks" and drawn.face is None:
+            return None
+        if kind not in CONDITIONS:
+            return super().condition(root, prompt, kind, height, width)
+        return Pixels.of(condition_map(drawn, kind))
+
+
+def _check_size(height: int, width: int) -> None:
+    if (height, width) != (SIZE, SIZE):
+        raise BenchError(
+            f"dataset 'scenes' has pictures of {SIZE}×{SIZE}, not {width}×{height}: set sampling.size={SIZE}"
+        )
 
 
 SCENES = Scenes()
