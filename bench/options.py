@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from ..core.errors import BenchError
 from ..core.weights import WeightsFinder
 from ..datasets.catalog import DATASETS
 from ..datasets.dataset import Dataset
+from ..datasets.request import Pixels, Request
 from ..reports.schema import Skipped
 from .rows import Row
 from .suites import Method, Suite
@@ -56,6 +58,8 @@ class Plan:
     """Prompts or photos that the dataset holds."""
     notes: list[str]
     batch_size: int
+    asked: Callable[[Request, str], Pixels | None] = lambda request, kind: None
+    """What a picture should show or keep, by kind; BenchError where the dataset does not know."""
 
 
 def find_dataset(options: Options) -> Dataset:

@@ -13,7 +13,7 @@ from ..adapters.codecs import CODECS
 from ..adapters.spec import parse
 from ..core.errors import BenchError
 from ..datasets.dataset import Dataset, data_root
-from ..datasets.request import ConditionMap, Request
+from ..datasets.request import ConditionMap, Pixels, Request
 from ..reports.schema import Skipped
 from .options import Options, Plan, default_batch, find_dataset, limit_notes, methods_of, skip
 from .plan_codecs import plan_codecs
@@ -58,7 +58,12 @@ def plan_methods(options: Options) -> Plan:
     ]
     notes += limit_notes(options, len(kept))
     batch = options.batch_size or default_batch(size, options.device)
-    return Plan(rows, skipped, None, len(used), len(prompts), notes, batch)
+    root = data_root(options.data_root)
+
+    def asked(request: Request, kind: str) -> Pixels | None:
+        return dataset.asked(root, prompts[request.prompt_id], kind, request.height, request.width)
+
+    return Plan(rows, skipped, None, len(used), len(prompts), notes, batch, asked)
 
 
 class _Usable(NamedTuple):

@@ -14,9 +14,11 @@ from ..core.errors import BenchError, WriteError
 from ..core.weights import cache_dir
 from ..datasets.dataset import data_root
 from ..datasets.images import load_rgb
+from ..datasets.request import Request
 from ..metrics import METRICS
 from ..metrics.engine import Engine, MissingReference, Reference, Setup
-from ..metrics.sample import Sample
+from ..metrics.metric import ASKED
+from ..metrics.sample import Asked, Sample
 from ..metrics.value import MetricValue
 from ..reports.schema import Picture, Result, Run, Skipped, SuiteInfo
 from ..reports.write import write_reports
@@ -24,6 +26,7 @@ from . import timing
 from .captions import SceneReader
 from .environment import PeakMemory, environment
 from .excess import add_excess
+from .observers import observers_of
 from .options import Options, Plan, find_dataset
 from .plan import make_plan
 from .progress import task, task_if_any
@@ -138,12 +141,19 @@ class Measuring:
             weights=options.weights,
             cache=cache_dir() / "features",
             caption_reader=SceneReader(),
+            observers=observers_of(find_dataset(options)),
         )
+        self.asked = plan.asked
+        self.kinds = self._kinds(plan) if plan.reference is None else set()
         self.engine = Engine(setup)
         self.reference = reference_of(options, self.names) if plan.reference is None else None
         self.prompted = plan.reference is None
         problems = self.engine.check(
-            self.names, has_prompts=self.prompted, has_targets=plan.reference is not None, reference=self.reference
+            self.names,
+            has_prompts=self.prompted,
+            has_targets=plan.reference is not None,
+            reference=self.reference,
+            asked=self.kinds,
         )
         if problems and (options.metrics is not None or options.strict):
             kind = "codecs, which have no prompts" if plan.reference else "prompts, which have no targets"
@@ -165,20 +175,45 @@ class Measuring:
                 self.scores.append((row.method, jobs[key].prompt_id, jobs[key].sample, name, score))
         return values
 
+    def _kinds(self, plan: Plan) -> set[str]:
+        """What the metrics hold pictures against, of what the dataset knows at all."""
+        wanted = {need for name in self.names for need in METRICS.get(name).needs if need in ASKED}
+        request = next((row.jobs[0].source for row in plan.rows if row.jobs), None)
+        return {kind for kind in wanted if request and _knows(plan, request, kind)}
+
     def _sample(self, job: Job) -> Sample:
         target = self._stored(self.targets[job.prompt_id], job.prompt_id) if self.reference_row else None
-        return self._stored(job.key, job.key, job.prompt, target)
+        return self._stored(job.key, job.key, job.prompt, target, self._asked(job))
 
-    def _stored(self, key: str, name: str, prompt: str | None = None, target: Sample | None = None) -> Sample:
+    def _asked(self, job: Job) -> dict[str, Asked]:
+        found = {kind: self.asked(job.source, kind) for kind in sorted(self.kinds)}
+        return {kind: Asked(pixels.digest, pixels.read) for kind, pixels in found.items() if pixels is not None}
+
+    def _stored(
+        self,
+        key: str,
+        name: str,
+        prompt: str | None = None,
+        target: Sample | None = None,
+        asked: Mapping[str, Asked] | None = None,
+    ) -> Sample:
         record = self.store.records[key]
         path = self.store.path(record)
-        return Sample(name, record.image, partial(load_rgb, path), prompt, target)
+        return Sample(name, record.image, partial(load_rgb, path), prompt, target, asked or {})
 
     def frame(self) -> pd.DataFrame:
         """Per-image scores: method, prompt_id, sample, metric, value."""
         import pandas as pd
 
         return pd.DataFrame(self.scores, columns=["method", "prompt_id", "sample", "metric", "value"])
+
+
+def _knows(plan: Plan, request: Request, kind: str) -> bool:
+    try:
+        plan.asked(request, kind)
+    except BenchError:
+        return False
+    return True
 
 
 def reference_of(options: Options, metrics: Sequence[str]) -> Reference:

@@ -94,6 +94,15 @@ class Dataset(ABC):
         """Return the regions of one of this dataset's prompts, empty where it has none; BenchError as ``condition``."""
         raise BenchError(f"dataset '{self.name}' has no regions")
 
+    def asked(self, root: Path, prompt: Prompt, kind: str, height: int, width: int) -> Pixels | None:
+        """Return what a picture of one of this dataset's prompts should show or keep, or None where nothing is asked.
+
+        By kind: ``canny`` edges, bool (H, W); ``depth`` nearness, float (H, W); ``landmarks`` points of a face (k, 2);
+        ``regions`` masks, bool (regions, H, W); ``source`` the picture edited; ``edit`` where, bool (H, W).
+        BenchError as ``condition``.
+        """
+        raise BenchError(f"dataset '{self.name}' does not know what its pictures should show as {kind}")
+
     def source(self, root: Path, prompt: Prompt, height: int, width: int) -> Source | None:
         """Return the picture that one of this dataset's prompts is an edit of, or None; BenchError as ``condition``."""
         raise BenchError(f"dataset '{self.name}' has no pictures to edit")

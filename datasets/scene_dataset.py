@@ -6,13 +6,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from ..core.errors import BenchError
 from ..core.files import sha256_file, write_atomic
 from ..core.weights import cache_dir
-from .conditions import CONDITIONS, condition_map
+from .conditions import CONDITIONS, canny, condition_map
 from .dataset import Dataset, Drawing
 from .prompts import Prompt
 from .request import Pixels
@@ -66,6 +70,21 @@ class Scenes(Dataset):
         if kind not in CONDITIONS:
             return super().condition(root, prompt, kind, height, width)
         return Pixels.of(condition_map(drawn, kind))
+
+    def asked(self, root: Path, prompt: Prompt, kind: str, height: int, width: int) -> Pixels | None:
+        """Return the exact truth of the caption's scene; None for landmarks of a scene without a face."""
+        _check_size(height, width)
+        drawn = scene_of(prompt.id, prompt.text)
+        truths: dict[str, Callable[[], NDArray[Any] | None]] = {
+            "canny": lambda: canny(drawn.image),
+            "depth": lambda: drawn.depth,
+            "landmarks": lambda: drawn.landmarks,
+            "regions": lambda: drawn.masks,
+        }
+        if kind not in truths:
+            return super().asked(root, prompt, kind, height, width)
+        truth = truths[kind]()
+        return None if truth is None else Pixels.of(truth)
 
 
 def _check_size(height: int, width: int) -> None:

@@ -47,6 +47,24 @@ METRICS: Registry[Metric] = Registry(
             ".metrics.captions:CAPTION_ACCURACY",
             "share of pictures with the objects and relations, or the face, of their captions",
         ),
+        "edge_f1": Entry(".metrics.control:EDGE_F1", "how well edges keep to the Canny edges asked for"),
+        "landmark_error": Entry(
+            ".metrics.control:LANDMARK_ERROR", "how far face landmarks are from those asked for, of the faces found"
+        ),
+        "face_detection": Entry(
+            ".metrics.control:FACE_DETECTION", "share of pictures with a face where one was asked for"
+        ),
+        "depth_rmse": Entry(
+            ".metrics.control:DEPTH_RMSE", "how far depth is from that asked for, after scale and shift"
+        ),
+        "region_iou": Entry(".metrics.regions:REGION_IOU", "overlap of what is seen with the regions asked for"),
+        "intra_lpips": Entry(".metrics.panorama:INTRA_LPIPS", "LPIPS between the squares of a panorama"),
+        "background_psnr": Entry(".metrics.editing:BACKGROUND_PSNR", "PSNR of what an edit should have left alone, dB"),
+        "background_mse": Entry(
+            ".metrics.editing:BACKGROUND_MSE", "squared error of what an edit should have left alone"
+        ),
+        "background_ssim": Entry(".metrics.editing:BACKGROUND_SSIM", "SSIM of what an edit should have left alone"),
+        "background_lpips": Entry(".metrics.editing:BACKGROUND_LPIPS", "LPIPS of what an edit should have left alone"),
         "mini_fd": Entry(".metrics.mini:MINI_FD", "Fréchet distance of drawn scenes over the mini world's features"),
         "mini_kd": Entry(".metrics.mini:MINI_KD", "kernel distance of drawn scenes over the same, without bias"),
         "mini_clip_score": Entry(

@@ -9,10 +9,8 @@ NeurIPS 2023, whose reader is an object detector.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from .metric import Evidence, ImageMetric
-from .stats import Interval, proportion_interval
+from .stats import share_interval
 
 
 def caption_accuracies(evidence: Evidence) -> list[float]:
@@ -25,15 +23,11 @@ def caption_accuracies(evidence: Evidence) -> list[float]:
     return [evidence.reader(*pair) for pair in zip(evidence.pictures, evidence.prompts, strict=True)]
 
 
-def _interval(scores: Sequence[float]) -> Interval:
-    return proportion_interval(sum(scores) / len(scores), len(scores))
-
-
 CAPTION_ACCURACY = ImageMetric(
     "caption_accuracy",
     higher_is_better=True,
     digits=3,
     needs=("prompts", "reader"),
     scores=caption_accuracies,
-    interval=_interval,
+    interval=share_interval,
 )

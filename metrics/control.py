@@ -1,6 +1,7 @@
 """Metrics of how well a picture keeps to its condition: edges, face landmarks, depth.
 
-They take maps that were already extracted from the picture, by the same extractor as the condition.
+They take maps that were already extracted from the picture, by the same extractor as the condition; the metrics with a
+key have them from the observers that were handed in (``Setup.observers``).
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .metric import CannotMeasure
+from .metric import CannotMeasure, Evidence, ImageMetric
 from .pairwise import ssim
+from .stats import share_interval
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -134,3 +136,50 @@ def _as_picture(edges: Mask) -> NDArray[np.uint8]:
 def _same_size(a: NDArray[np.generic], b: NDArray[np.generic]) -> None:
     if a.shape != b.shape or a.ndim != 2:
         raise CannotMeasure(f"maps must be (H, W) of one size, not {a.shape} and {b.shape}")
+
+
+def edge_f1_scores(evidence: Evidence) -> list[float]:
+    """Return ``edge_f1`` of the edges of each picture with those asked for."""
+    return [edge_f1(*pair).f1 for pair in zip(evidence.seen["canny"], evidence.asked["canny"], strict=True)]
+
+
+def landmark_errors(evidence: Evidence) -> list[float]:
+    """Return ``landmark_error`` of each picture; NaN where no face is found, which the mean leaves out."""
+    pairs = zip(evidence.seen["landmarks"], evidence.asked["landmarks"], strict=True)
+    return [np.nan if seen is None else _face_error(seen, asked, _eyes_of(asked)) for seen, asked in pairs]
+
+
+def faces_found(evidence: Evidence) -> list[float]:
+    """Return 1 for each picture with a face where one was asked for, else 0: the rate of detection."""
+    return [float(seen is not None) for seen in evidence.seen["landmarks"]]
+
+
+def depth_errors(evidence: Evidence) -> list[float]:
+    """Return ``depth_rmse`` of the depth of each picture with that asked for."""
+    return [depth_rmse(*pair) for pair in zip(evidence.seen["depth"], evidence.asked["depth"], strict=True)]
+
+
+def _eyes_of(points: Floats) -> tuple[int, int]:
+    """Return which two of the points (k, 2) tell the distance of the eyes: MediaPipe's, else the first two."""
+    return MEDIAPIPE_EYES if len(points) > max(MEDIAPIPE_EYES) else (0, 1)
+
+
+EDGE_F1 = ImageMetric("edge_f1", higher_is_better=True, digits=3, needs=("canny",), scores=edge_f1_scores)
+LANDMARK_ERROR = ImageMetric(
+    "landmark_error",
+    higher_is_better=False,
+    digits=3,
+    unit="eye distances",
+    needs=("landmarks",),
+    left_out="without a face that could be found",
+    scores=landmark_errors,
+)
+FACE_DETECTION = ImageMetric(
+    "face_detection",
+    higher_is_better=True,
+    digits=3,
+    needs=("landmarks",),
+    scores=faces_found,
+    interval=share_interval,
+)
+DEPTH_RMSE = ImageMetric("depth_rmse", higher_is_better=False, digits=4, needs=("depth",), scores=depth_errors)

@@ -6,13 +6,14 @@ Boosting Diffusion-based Editing with 3 Lines of Code", ICLR 2024) takes those o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .clip_score import cosines
-from .metric import CannotMeasure
+from .metric import CannotMeasure, Evidence, ImageMetric
 from .pairwise import psnr, ssim
 from .panorama import Distances
 from .transforms import Picture
@@ -112,3 +113,34 @@ def _self_similarity(keys: NDArray[Any]) -> Floats:
     values = np.asarray(keys, np.float64)
     lengths = np.linalg.norm(values, axis=1)
     return np.asarray(values @ values.T / np.maximum(np.outer(lengths, lengths), 1e-8))
+
+
+def _kept(
+    name: str, score: Callable[[Picture, Picture, Mask], float], *, higher: bool, digits: int, unit: str = ""
+) -> ImageMetric:
+    """A metric of what lies outside the edit."""
+
+    def scores(evidence: Evidence) -> list[float]:
+        sides = zip(evidence.asked["source"], evidence.pictures, evidence.asked["edit"], strict=True)
+        return [score(*each) for each in sides]
+
+    return ImageMetric(name, higher_is_better=higher, digits=digits, unit=unit, needs=("source", "edit"), scores=scores)
+
+
+def background_lpips_scores(evidence: Evidence) -> list[float]:
+    """Return ``background_lpips`` of each picture."""
+    sides = zip(evidence.asked["source"], evidence.pictures, evidence.asked["edit"], strict=True)
+    return [background_lpips(*each, evidence.network.distances) for each in sides]
+
+
+BACKGROUND_PSNR = _kept("background_psnr", background_psnr, higher=True, digits=2, unit="dB")
+BACKGROUND_MSE = _kept("background_mse", background_mse, higher=False, digits=5)
+BACKGROUND_SSIM = _kept("background_ssim", background_ssim, higher=True, digits=4)
+BACKGROUND_LPIPS = ImageMetric(
+    "background_lpips",
+    higher_is_better=False,
+    digits=4,
+    needs=("source", "edit"),
+    network="lpips",
+    scores=background_lpips_scores,
+)

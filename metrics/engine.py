@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,8 @@ from .extractors import NETWORKS
 from .extractors.base import Extractor, Network, TextExtractor
 from .features import FeatureFile, FeatureSet
 from .frechet import Statistics, load_statistics
-from .identity import Against, pair_identity, prompt_identity, reader_identity, set_identity
-from .metric import CannotMeasure, Evidence, ImageMetric, Metric, SetMetric
+from .identity import Against, asked_identity, pair_identity, prompt_identity, reader_identity, set_identity
+from .metric import ASKED, OBSERVED, CannotMeasure, Evidence, ImageMetric, Metric, Observer, SetMetric
 from .passes import Batch, Pass
 from .sample import Sample
 from .setup import Setup
@@ -77,6 +77,28 @@ class _Gathered:
     """Why there is nothing to make a mean of, by metric."""
 
 
+class _Looked:
+    """What was asked of the pictures of a batch and what observers see in them, each found out once."""
+
+    def __init__(self, batch: Batch, observers: Mapping[str, Observer]) -> None:
+        self.pictures = dict(zip((sample.key for sample in batch.samples), batch.pictures, strict=False))
+        self.observers = observers
+        self._asked: dict[tuple[str, str], Any] = {}
+        self._seen: dict[tuple[str, str], Any] = {}
+
+    def asked(self, sample: Sample, kind: str) -> Any:
+        place = sample.key, kind
+        if place not in self._asked:
+            self._asked[place] = sample.asked[kind].read()
+        return self._asked[place]
+
+    def seen(self, sample: Sample, kind: str) -> Any:
+        place = sample.key, kind
+        if place not in self._seen:
+            self._seen[place] = self.observers[kind](self.pictures[sample.key], self.asked(sample, kind))
+        return self._seen[place]
+
+
 @dataclass
 class _Steps:
     """Counts pictures for the progress callback."""
@@ -106,10 +128,17 @@ class Engine:
         self._folder = TemporaryDirectory(prefix="t2ibench-features-")
 
     def check(
-        self, names: Iterable[str], *, has_prompts: bool, has_targets: bool, reference: Reference = None
+        self,
+        names: Iterable[str],
+        *,
+        has_prompts: bool,
+        has_targets: bool,
+        reference: Reference = None,
+        asked: Collection[str] = (),
     ) -> dict[str, str]:
         """Return why metrics cannot be computed, by name; no network is loaded.
 
+        ``asked`` are the kinds of ``Sample.asked`` that some picture has.
         Raises BenchError for an unknown metric, or a weights file that was named and is not there.
         """
         lacking = {
@@ -117,6 +146,7 @@ class Engine:
             "target": None if has_targets else "needs a target for every picture",
             "reference": _lacks_reference(reference),
             "reader": None if self.setup.caption_reader else "needs a reader of captions (Setup.caption_reader)",
+            **{kind: self._lacks_asked(kind, asked) for kind in ASKED},
         }
         reasons = {}
         for name in names:
@@ -144,6 +174,7 @@ class Engine:
             has_prompts=all(sample.prompt is not None for sample in samples),
             has_targets=all(sample.target is not None for sample in samples),
             reference=reference,
+            asked={kind for sample in samples for kind in sample.asked},
         )
         metrics = [METRICS.get(name) for name in names]
         reasons |= {metric.name: why for metric in metrics if (why := _too_few(metric, len(samples)))}
@@ -168,6 +199,13 @@ class Engine:
             self._networks[name] = NETWORKS.get(name)(self.setup)
         return self._networks[name]
 
+    def _lacks_asked(self, kind: str, asked: Collection[str]) -> str | None:
+        if kind not in asked:
+            return f"needs pictures that were asked for '{kind}', and this set has none"
+        if kind in OBSERVED and kind not in self.setup.observers:
+            return f"needs an observer of '{kind}' in pictures (Setup.observers)"
+        return None
+
     def _lacks_weights(self, metric: Metric) -> str | None:
         if metric.network is None:
             return None
@@ -187,10 +225,11 @@ class Engine:
         for batch in self._pass(metrics, self.setup.generated_transform).batches(samples):
             for name, file in files.items():
                 file.add(batch.features[name])
+            looked = _Looked(batch, self.setup.observers)
             for metric in metrics:
                 if isinstance(metric, ImageMetric) and metric.name not in gathered.reasons:
                     try:
-                        gathered.scores[metric.name] |= self._scores(metric, batch)
+                        gathered.scores[metric.name] |= self._scores(metric, batch, looked)
                     except CannotMeasure as reason:
                         gathered.reasons[metric.name] = str(reason)
             steps(len(batch.samples))
@@ -200,11 +239,17 @@ class Engine:
     def _pass(self, metrics: Sequence[Metric], transform: str) -> Pass:
         networks = {metric.network: self.network(metric.network) for metric in metrics if metric.network}
         extractors = {name: network for name, network in networks.items() if isinstance(network, Extractor)}
-        needs = {need for metric in metrics if isinstance(metric, ImageMetric) for need in metric.needs}
-        targets = "target" in needs
-        return Pass(extractors, transform, self._cache, self.setup.batch_size, targets or "reader" in needs, targets)
+        by_image = [metric for metric in metrics if isinstance(metric, ImageMetric)]
+        targets = any("target" in metric.needs for metric in by_image)
+        pictures = any(metric.network not in extractors or {"reader", *ASKED} & {*metric.needs} for metric in by_image)
+        return Pass(extractors, transform, self._cache, self.setup.batch_size, targets or pictures, targets)
 
-    def _scores(self, metric: ImageMetric, batch: Batch) -> dict[str, float]:
+    def _scores(self, metric: ImageMetric, batch: Batch, looked: _Looked) -> dict[str, float]:
+        kinds = [need for need in metric.needs if need in ASKED]
+        if kinds:
+            batch = batch.part([i for i, sample in enumerate(batch.samples) if all(k in sample.asked for k in kinds)])
+        if not batch.samples:
+            return {}
         network = self.network(metric.network) if metric.network else None
         prompts = [sample.prompt or "" for sample in batch.samples]
         evidence = Evidence(
@@ -215,6 +260,8 @@ class Engine:
             prompts=prompts,
             network=network,
             reader=self.setup.caption_reader,
+            asked={kind: [looked.asked(sample, kind) for sample in batch.samples] for kind in kinds},
+            seen={k: [looked.seen(sample, k) for sample in batch.samples] for k in kinds if k in OBSERVED},
         )
         try:
             scores = metric.scores(evidence)
@@ -250,7 +297,13 @@ class Engine:
         network = self.network(metric.network) if metric.network else None
         n = len(scores)
         prompts = _of_all(hashlib.sha256((sample.prompt or "").encode()).hexdigest() for sample in samples)
-        if isinstance(network, Extractor):
+        kinds = [need for need in metric.needs if need in ASKED]
+        if kinds:
+            labels = [self.setup.observers[kind].label for kind in kinds if kind in OBSERVED]
+            measured = [sample for sample in samples if sample.key in scores]
+            asked = _of_all(sample.asked[kind].digest for sample in measured for kind in kinds)
+            identity = asked_identity(metric, network, labels, n, asked)
+        elif isinstance(network, Extractor):
             identity = prompt_identity(metric, network, self.setup, n, prompts)
         elif self.setup.caption_reader and "reader" in metric.needs:
             identity = reader_identity(metric, self.setup.caption_reader.label, n, prompts)
@@ -259,9 +312,9 @@ class Engine:
             identity = pair_identity(metric, network, n, targets)
         cut = network.cut([sample.prompt or "" for sample in samples]) if isinstance(network, TextExtractor) else None
         finite = [score for score in scores.values() if np.isfinite(score)]
-        same = f"{n - len(finite)} of {n} pictures are identical to their target (infinite), left out of the mean"
+        same = f"{n - len(finite)} of {n} pictures are {metric.left_out}, left out of the mean"
         if not finite:
-            return _without(metric, f"infinite: all {n} pictures are identical to their targets", n, identity)
+            return _without(metric, f"all {n} pictures are {metric.left_out}", n, identity)
         return MetricValue(
             value=float(np.mean(finite)),
             interval=metric.interval(finite),
@@ -269,7 +322,7 @@ class Engine:
             identity=identity,
             higher_is_better=metric.higher_is_better,
             note=_notes(network, cut, same if len(finite) < n else None, self._cache.note),
-            per_image=scores,
+            per_image={key: score for key, score in scores.items() if not np.isnan(score)},
         )
 
     def _set_value(self, metric: SetMetric, generated: FeatureSet, other: _Other | None) -> MetricValue:

@@ -7,6 +7,7 @@ preprocessing of the network, the number format, n, the reference, the version o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from .extractors.base import Extractor, Network
@@ -47,6 +48,12 @@ def pair_identity(metric: Metric, network: Network | None, n: int, targets: str)
 def reader_identity(metric: Metric, reader: str, n: int, prompts: str) -> str:
     """Of a metric that ``reader`` (its label) takes from the pictures as they are; ``prompts`` as above."""
     return _join(metric, reader, metric.protocol, f"n{n}", f"ref-{prompts}")
+
+
+def asked_identity(metric: Metric, network: Network | None, observers: Sequence[str], n: int, asked: str) -> str:
+    """Of a metric of pictures and what was asked for (8 hex digits of digest), with the labels of who looked."""
+    own = (network.label, network.dtype) if network else ()
+    return _join(metric, *own, *observers, metric.protocol, f"n{n}", f"ref-{asked}")
 
 
 def _join(metric: Metric, *parts: str) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, get_args
 
 from ..core.errors import BenchError
 from .stats import Interval, mean_interval
@@ -15,9 +15,18 @@ if TYPE_CHECKING:
 
     from .features import FeatureSet
 
-Need = Literal["prompts", "reference", "target", "reader"]
+Observed = Literal["canny", "depth", "landmarks", "regions"]
+"""What an observer finds in a picture, to be held against what was asked for: edges, bool (H, W); nearness, float
+(H, W); points of one face (k, 2), in pixels; masks of regions, bool (regions, H, W)."""
+
+Need = Literal["prompts", "reference", "target", "reader", "source", "edit", Observed]
 """The prompt of each picture; a set of reference pictures or its statistics; the picture each is compared with; who
-reads in the pictures themselves whether they show what their prompts say."""
+reads in the pictures themselves whether they show what their prompts say; the picture that was edited, uint8 (H, W, 3);
+where it was to be edited, bool (H, W)."""
+
+OBSERVED: tuple[str, ...] = get_args(Observed)
+ASKED = (*OBSERVED, "source", "edit")
+"""Needs that ``Sample.asked`` holds; pictures without are left out."""
 
 
 class CannotMeasure(BenchError):  # noqa: N818
@@ -35,6 +44,20 @@ class CaptionReader(Protocol):
         """Return 1 where all that it checks of ``caption`` is right in the picture, uint8 (H, W, 3), else 0.
 
         Raises CannotMeasure for captions of another grammar and pictures of another size.
+        """
+
+
+class Observer(Protocol):
+    """Finds in a picture what was asked for; handed in."""
+
+    @property
+    def label(self) -> str:
+        """Name, version and parameters, as identities say it: ``opencv-canny-100-200``."""
+
+    def __call__(self, picture: NDArray[np.uint8], asked: Any) -> Any:
+        """Return what is there of the kind, in the form of ``asked``; None where there is nothing (no face).
+
+        Raises CannotMeasure for pictures that it cannot look at.
         """
 
 
@@ -67,6 +90,10 @@ class Evidence:
     network: Any = None
     """The network of the metric, where it compares pictures by itself."""
     reader: CaptionReader | None = None
+    asked: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    """By kind, one for each picture."""
+    seen: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    """By observed kind, what is in each picture; None where nothing is."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +123,8 @@ class ImageMetric(Metric):
     _: KW_ONLY
     scores: Callable[[Evidence], Sequence[float]]
     """Raises CannotMeasure where it is not defined for some of the pictures: then there is no mean either."""
+    left_out: str = "identical to their target (infinite)"
+    """What is said of pictures whose number is not finite, which the mean leaves out."""
     interval: Callable[[Sequence[float]], Interval | None] = mean_interval
     """Of the mean, from the numbers of all pictures."""
 

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from . import METRICS
 from .extractors import NETWORKS
 from .extractors.base import Extractor
-from .identity import Against, pair_identity, prompt_identity, reader_identity, set_identity
-from .metric import ImageMetric, Metric, SetMetric
+from .identity import Against, asked_identity, pair_identity, prompt_identity, reader_identity, set_identity
+from .metric import ASKED, OBSERVED, ImageMetric, Metric, SetMetric
 from .setup import Setup
 
-WITHOUT_KEY = ("editing", "control", "regions", "panorama")
-"""Families of functions on maps, masks and edits, which the engine does not gather."""
+WITH_FUNCTIONS = ("editing", "control", "regions", "panorama")
+"""Families with functions on maps, masks and crops that have no key."""
 
 _PICTURES = 5000
 _DIGEST = "9f3c12ab"
@@ -45,9 +45,6 @@ def page() -> str:
         _table(known),
         "## Definitions\n",
         *(_family(module, known) for module in families),
-        "## Functions without a key\n",
-        "They take maps, masks, keys or crops that the caller has made.\n",
-        *(_functions(name) for name in WITHOUT_KEY),
     ]
     return "\n".join(parts)
 
@@ -74,6 +71,12 @@ def _compared(metric: Metric) -> str:
         "target": "the target of each picture" if one else "all targets",
         "reference": "reference pictures",
         "reader": "what a reader finds in the picture",
+        "canny": "the edges asked for",
+        "depth": "the depth asked for",
+        "landmarks": "the face asked for",
+        "regions": "the regions asked for",
+        "source": "the picture that was edited",
+        "edit": "where it was to be edited",
     }
     alone = isinstance(metric, SetMetric) and metric.from_moments
     return ", ".join(texts[need] for need in metric.needs) + (" or their statistics" if alone else "")
@@ -82,14 +85,18 @@ def _compared(metric: Metric) -> str:
 def _family(target: str, metrics: list[Metric]) -> str:
     module = import_module(target, __package__.rpartition(".")[0])
     own = [metric for metric in metrics if METRICS.target(metric.name).startswith(f"{target}:")]
-    return "\n".join([_heading(module), *(_definition(metric, module) for metric in own)])
+    return "\n".join([_heading(module), *(_definition(metric, module) for metric in own), *_functions(module, own)])
 
 
-def _functions(name: str) -> str:
-    module = import_module(f".{name}", __package__)
-    functions = [found for found in vars(module).values() if inspect.isfunction(found)]
+def _functions(module: ModuleType, metrics: Sequence[Metric]) -> list[str]:
+    """The functions of a family that no metric is defined by; they take what the caller has made."""
+    if module.__name__.rpartition(".")[2] not in WITH_FUNCTIONS:
+        return []
+    known = {metric.name for metric in metrics}
+    engines = [getattr(metric, "scores", None) for metric in metrics]
+    functions = [found for found in vars(module).values() if inspect.isfunction(found) and found not in engines]
     own = [found for found in functions if found.__module__ == module.__name__ and found.__name__[0] != "_"]
-    return "\n".join([_heading(module), *(_item(found.__name__, _text(found), "") for found in own)])
+    return [_item(f"{found.__name__}()", _text(found), "") for found in own if found.__name__ not in known]
 
 
 def _heading(module: ModuleType) -> str:
@@ -114,6 +121,9 @@ def example(metric: Metric) -> str:
     if isinstance(metric, SetMetric) and network:
         against = Against("as-is", _DIGEST) if metric.needs else None
         return set_identity(metric, network, Setup(), _PICTURES, against)
+    if any(need in ASKED for need in metric.needs):
+        observers = ["OBSERVER" for need in metric.needs if need in OBSERVED]
+        return asked_identity(metric, network, observers, _PICTURES, _DIGEST)
     if network and issubclass(NETWORKS.get(network.name), Extractor):
         return prompt_identity(metric, network, Setup(), _PICTURES, _DIGEST)
     if "reader" in metric.needs:

@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from .metric import CannotMeasure
+from .metric import CannotMeasure, Evidence, ImageMetric
 from .transforms import Picture
 
 Distances = Callable[[Sequence[Picture], Sequence[Picture]], Sequence[float] | NDArray[np.float64]]
@@ -34,3 +34,13 @@ def square_crops(panorama: Picture) -> list[Picture]:
     if width >= height:
         return [panorama[:, left : left + side] for left in range(0, width - side + 1, side)]
     return [panorama[top : top + side] for top in range(0, height - side + 1, side)]
+
+
+def intra_lpips_scores(evidence: Evidence) -> list[float]:
+    """Return ``intra_lpips`` over the squares side by side in each picture."""
+    return [intra_lpips(square_crops(picture), evidence.network.distances) for picture in evidence.pictures]
+
+
+INTRA_LPIPS = ImageMetric(
+    "intra_lpips", higher_is_better=False, digits=4, network="lpips", protocol="squares", scores=intra_lpips_scores
+)

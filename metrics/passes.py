@@ -34,6 +34,15 @@ class Batch:
     pictures: list[Picture] = field(default_factory=list)
     targets: list[Picture] = field(default_factory=list)
 
+    def part(self, places: Sequence[int]) -> Batch:
+        """Return the samples at ``places``, with all that was gathered of them."""
+        return Batch(
+            [self.samples[i] for i in places],
+            {name: rows[places] for name, rows in self.features.items()},
+            [self.pictures[i] for i in places] if self.pictures else [],
+            [self.targets[i] for i in places] if self.targets else [],
+        )
+
 
 @dataclass
 class _Work:

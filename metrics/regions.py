@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .metric import CannotMeasure
+from .metric import CannotMeasure, Evidence, ImageMetric
 
 
 class RegionOverlap(NamedTuple):
@@ -33,3 +33,11 @@ def region_iou(found: NDArray[np.bool_], wanted: NDArray[np.bool_]) -> RegionOve
     either = np.logical_or(found, wanted).sum(axis=(1, 2))
     scores = both / either
     return RegionOverlap(tuple(float(score) for score in scores), float(scores.mean()))
+
+
+def region_ious(evidence: Evidence) -> list[float]:
+    """Return the mean ``region_iou`` of each picture."""
+    return [region_iou(*pair).mean for pair in zip(evidence.seen["regions"], evidence.asked["regions"], strict=True)]
+
+
+REGION_IOU = ImageMetric("region_iou", higher_is_better=True, digits=3, needs=("regions",), scores=region_ious)

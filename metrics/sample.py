@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+class Asked(NamedTuple):
+    """Something that a picture was to show or to keep."""
+
+    digest: str
+    """Changes with what ``read`` returns."""
+    read: Callable[[], Any]
 
 
 @dataclass(frozen=True)
@@ -23,3 +32,5 @@ class Sample:
     prompt: str | None = None
     target: Sample | None = None
     """The picture that pairwise metrics compare it with."""
+    asked: Mapping[str, Asked] = field(default_factory=dict)
+    """By kind (``metric.ASKED``), for metrics of control, regions and editing; what was not asked for is not in it."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..core.weights import WeightsFinder
-from .metric import CaptionReader
+from .metric import CaptionReader, Observer
 
 
 @dataclass(frozen=True)
@@ -34,3 +35,5 @@ class Setup:
     """The folder of the feature cache; None keeps none."""
     caption_reader: CaptionReader | None = None
     """Who tells what pictures show, for ``caption_accuracy``."""
+    observers: Mapping[str, Observer] = field(default_factory=dict)
+    """Who finds in pictures what they were asked to show, by kind (``metric.Observed``)."""

@@ -45,6 +45,11 @@ def proportion_interval(share: float, n: int, level: float = 0.95) -> Interval:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
+def share_interval(scores: Sequence[float]) -> Interval:
+    """Return ``proportion_interval`` of scores that are each 0 or 1."""
+    return proportion_interval(sum(scores) / len(scores), len(scores))
+
+
 def jackknife_half_width(*left_out: Sequence[float] | NDArray[np.float64], level: float = 0.95) -> float:
     """Return half the interval of a number made from one or more independent samples, by the delete-group jackknife.
 

@@ -1,0 +1,99 @@
+"""Pictures against what they were asked to show: the observers of drawn scenes, alone and in a run."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from t2ibench.bench.observers import observers_of
+from t2ibench.datasets.prompts import Prompt
+from t2ibench.datasets.scene_dataset import SCENES
+from t2ibench.datasets.scene_reader import read_picture
+from t2ibench.datasets.scenes import scenes
+from t2ibench.metrics.control import edge_f1
+from t2ibench.metrics.metric import CannotMeasure
+from t2ibench.metrics.regions import region_iou
+
+DRAWN = list(scenes(60, "validation", start=4_000))
+FACES = [scene for scene in DRAWN if scene.face]
+OBJECTS = [scene for scene in DRAWN if scene.things]
+LOOK = observers_of(SCENES)
+
+
+def overlap(picture: np.ndarray, masks: np.ndarray) -> float:
+    return region_iou(LOOK["regions"](picture, masks), masks).mean
+
+
+def test_the_true_picture_shows_what_was_asked_and_another_does_not() -> None:
+    for scene in OBJECTS:
+        assert overlap(scene.image, scene.masks) > 0.85
+    others = [overlap(b.image, a.masks) for a, b in itertools.pairwise(OBJECTS)]
+    assert np.mean(others) < 0.3
+    edges = [LOOK["canny"](scene.image, None) for scene in OBJECTS]
+    assert np.mean([edge_f1(b, a).f1 for a, b in itertools.pairwise(edges)]) < 0.6
+
+
+def test_what_nothing_overlaps_is_matched_with_nothing() -> None:
+    reading = read_picture(OBJECTS[0].image)
+    elsewhere = ~np.any([thing.mask for thing in reading.objects], axis=0)
+    assert reading.objects and elsewhere.any()
+    assert not LOOK["regions"](OBJECTS[0].image, elsewhere[None]).any()
+
+
+def test_a_face_fills_its_head_and_has_its_landmarks() -> None:
+    for scene in FACES:
+        assert overlap(scene.image, scene.masks) > 0.8
+        assert np.abs(LOOK["landmarks"](scene.image, None) - scene.landmarks).mean() < 1
+    assert LOOK["landmarks"](OBJECTS[0].image, None) is None
+
+
+def test_pictures_of_another_size_are_declined() -> None:
+    with pytest.raises(CannotMeasure, match="needs pictures of 64×64, not 32×48"):
+        LOOK["regions"](np.zeros((48, 32, 3), np.uint8), np.ones((1, 48, 32), bool))
+
+
+def test_the_dataset_tells_the_truth_and_where_there_is_none(tmp_path: Path) -> None:
+    prompts = SCENES.prompts(tmp_path)[:40]
+    found = [SCENES.asked(tmp_path, prompt, "landmarks", 64, 64) for prompt in prompts]
+    assert {points is None for points in found} == {True, False}
+    assert [points is None for points in found] == [
+        SCENES.condition(tmp_path, prompt, "landmarks", 64, 64) is None for prompt in prompts
+    ]
+    first = Prompt(prompts[0].id, prompts[0].text)
+    edges, again = (SCENES.asked(tmp_path, first, "canny", 64, 64) for _ in range(2))
+    assert edges is not None and edges == again
+    assert edges.read().dtype == np.bool_
+
+
+def test_a_run_measures_control_of_every_method(bench: Callable, tmp_path: Path) -> None:
+    suite = tmp_path / "control.toml"
+    suite.write_text(
+        """
+        name = "control"
+        version = 1
+        summary = "What drawn scenes and other scenes show of the truth"
+        dataset = "scenes"
+        methods = ["scenes", "scenes[offset=1]"]
+        metrics = ["edge_f1", "landmark_error", "face_detection", "region_iou", "depth_rmse"]
+        n = 24
+        [sampling]
+        size = 64
+        """
+    )
+    code, _, err = bench("run", "--suite", suite, "--out", tmp_path / "run")
+    assert code == 0, err
+    results = json.loads((tmp_path / "run" / "run.json").read_text())["results"]
+    truth, other = (result["metrics"] for result in results)
+    assert truth["edge_f1"]["value"] == 1
+    assert other["edge_f1"]["value"] < 0.6
+    assert truth["landmark_error"]["value"] < 0.1
+    assert truth["face_detection"]["value"] == 1
+    assert truth["face_detection"]["n"] < 24
+    assert truth["region_iou"]["value"] > 0.85 > other["region_iou"]["value"]
+    assert "observer of 'depth'" in truth["depth_rmse"]["reason"]
+    assert ":skimage-canny-rgb:" in truth["edge_f1"]["identity"]
