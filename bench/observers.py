@@ -41,7 +41,7 @@ def observers_of(dataset: Dataset) -> Mapping[str, Observer]:
 
 
 def _scene_edges(picture: Picture, asked: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    from ..datasets.conditions import canny
+    from ..datasets.scene_conditions import canny
 
     return canny(picture)
 

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from ..core.errors import BenchError
 from ..core.files import sha256_file, write_atomic
 from ..core.weights import cache_dir
-from .conditions import CONDITIONS, canny, condition_map
 from .dataset import Dataset, Drawing
 from .prompts import Prompt
 from .request import Pixels
+from .scene_conditions import CONDITIONS, canny, condition_map
 from .scenes import SIZE, Scene, scene
 
 CAPTIONS = Path(__file__).with_name("scenes-validation.txt")

@@ -1,4 +1,4 @@
-"""Condition maps: what controlled methods are given beside a prompt, drawn as ControlNet's are.
+"""Condition maps of drawn scenes, from their exact truth; ``conditions`` has those of photos.
 
 Each is a picture, uint8 (H, W, 3), RGB: edges white on black, near bright and far dark, landmarks in colours on black.
 """

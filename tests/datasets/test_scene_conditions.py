@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from t2ibench.core.errors import BenchError
-from t2ibench.datasets.conditions import canny, condition_map
+from t2ibench.datasets.scene_conditions import canny, condition_map
 from t2ibench.datasets.scenes import Scene, scenes
 
 DRAWN = list(scenes(40, "validation", start=3_000))
