@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.errors import BenchError
 from ..core.files import sha256_file
 from ..core.zoo import PREFIX, zoo_checkpoint
+from .networks import OWN
 
 if TYPE_CHECKING:
     import torch
@@ -28,6 +29,8 @@ STEMS = ("diffusion_pytorch_model", "model")
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 HUB_TIMEOUT = 5.0
 """Seconds to wait for the hub's first answer."""
+DTYPE_OPTION = {"diffusers": "torch_dtype", "transformers": "dtype"}
+"""What each library calls the option for the type of the weights."""
 DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
 
@@ -232,11 +235,11 @@ def _check_whole(file: Path) -> None:
 
 
 def _from_pretrained(kind: str, place: Path, dtype: torch.dtype) -> tuple[nn.Module, Mapping[str, Any]]:
-    library, name = _library(kind)
-    options: dict[str, Any] = {name: dtype, "use_safetensors": True, "local_files_only": True}
+    found, library = _class(kind)
+    options: dict[str, Any] = {DTYPE_OPTION[library]: dtype, "use_safetensors": True, "local_files_only": True}
     try:
         with _quiet(library):
-            loaded: tuple[nn.Module, Mapping[str, Any]] = getattr(import_module(library), kind).from_pretrained(
+            loaded: tuple[nn.Module, Mapping[str, Any]] = found.from_pretrained(
                 place, output_loading_info=True, **options
             )
     except (OSError, ValueError, TypeError, RuntimeError, KeyError) as error:
@@ -244,11 +247,13 @@ def _from_pretrained(kind: str, place: Path, dtype: torch.dtype) -> tuple[nn.Mod
     return loaded
 
 
-def _library(kind: str) -> tuple[str, str]:
-    """The library that has the class ``kind``, and what it calls the option for the dtype."""
-    for library, name in (("diffusers", "torch_dtype"), ("transformers", "dtype")):
+def _class(kind: str) -> tuple[Any, str]:
+    """The class called ``kind``, and the library whose way of loading it has."""
+    if kind in OWN:
+        return getattr(import_module(f".networks.{OWN[kind]}", __package__), kind), "diffusers"
+    for library in DTYPE_OPTION:
         if hasattr(import_module(library), kind):
-            return library, name
+            return getattr(import_module(library), kind), library
     raise BenchError(f"neither diffusers nor transformers has a class '{kind}'; a newer version may")
 
 
