@@ -21,6 +21,27 @@ ADAPTERS: Registry[type[Adapter]] = Registry(
         "sd15": Entry(
             ".adapters.sd15:StableDiffusion", "Stable Diffusion 1.x and 2.x, checkpoints in diffusers layout"
         ),
+        "controlnet": Entry(".adapters.controlnet:ControlNet", "ControlNet, one or several condition maps, on base="),
+        "t2i-adapter": Entry(".adapters.t2i_adapter:T2IAdapter", "T2I-Adapter, a condition map read once, on base="),
+        "mediapipe-plugin": Entry(
+            ".adapters.mediapipe_plugin:MediaPipePlugin", "MediaPipe's 6 M plugin, a condition map read once, on base="
+        ),
+        "sdedit": Entry(".adapters.sdedit:SDEdit", "SDEdit, a source picture noised part of the way and denoised"),
+        "plug-and-play": Entry(
+            ".adapters.plug_and_play:PlugAndPlay", "Plug-and-Play, edits with the source's features and self-attention"
+        ),
+        "unitune": Entry(".adapters.unitune:UniTune", "UniTune, fine-tunes on the source and edits it"),
+        "multidiffusion": Entry(
+            ".adapters.multidiffusion:MultiDiffusion", "regions with prompts of their own, and panoramas, on base="
+        ),
+        "snapfusion": Entry(
+            ".adapters.snapfusion:SnapFusion",
+            "SnapFusion, an efficient UNet in 8 steps; no public weights: checkpoint=",
+        ),
+        "mobilediffusion": Entry(
+            ".adapters.mobilediffusion:MobileDiffusion",
+            "MobileDiffusion, 1, 8 or 50 steps, decoder=lite or full; no public weights: checkpoint=",
+        ),
         "diffusers": Entry(".adapters.any_pipeline:AnyPipeline", "diffusers:ID_OR_DIR, any text-to-image pipeline"),
         "scenes": Entry(
             ".adapters.scenes:Scenes", "scenes[codec=TEXT], the ground truth of dataset scenes, or its round trip"
@@ -60,7 +81,7 @@ def make_adapter(text: str, suite: Settings | None = None) -> Adapter:
     adapter.options = options
     adapter.asked = asked = asked.over(adapter.asked)
     if adapter.traits.sampled:
-        adapter.settings = asked.over(suite or Settings()).over(adapter.traits.defaults)
+        adapter.settings = adapter.decide(asked, suite or Settings())
     return adapter
 
 

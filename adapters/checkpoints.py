@@ -123,12 +123,27 @@ def load_component(kinds: Sequence[str], folder: Path, subfolder: str = "", *, d
     if kind not in kinds:
         raise BenchError(f"'{place / 'config.json'}' describes a {kind}; expected {' or '.join(kinds)}")
     for file in weight_files(place):
-        _check_whole(file)
+        check_whole(file)
     model, report = _from_pretrained(kind, place, dtype)
     wrong = sorted(map(str, [*report["missing_keys"], *report["mismatched_keys"]]))
     if wrong:  # the libraries would only warn, and go on with random weights
         raise BenchError(f"'{place}' lacks {len(wrong)} weights of {kind} or has them in another shape: {_some(wrong)}")
     return model.eval().requires_grad_(False)
+
+
+def save(folder: Path, pipeline: str, components: Mapping[str, Any]) -> None:
+    """Write a checkpoint in diffusers layout: every component in a folder of its name, and model_index.json.
+
+    ``components`` are networks, a tokenizer and a scheduler of diffusers, transformers or our own; ``pipeline`` is what
+    the index calls the whole. Weights are written as safetensors.
+    """
+    index: dict[str, Any] = {"_class_name": pipeline}
+    for name, component in components.items():
+        component.save_pretrained(folder / name)
+        module = type(component).__module__
+        library = module.partition(".")[0]
+        index[name] = [library if library in DTYPE_OPTION else module, type(component).__name__]
+    (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
 
 
 def component_kind(place: Path) -> str:
@@ -223,7 +238,8 @@ def _shards(index: Path) -> list[Path]:
     return [index.parent / name for name in names]
 
 
-def _check_whole(file: Path) -> None:
+def check_whole(file: Path) -> None:
+    """Raise BenchError where a safetensors file is truncated or no such file."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -238,7 +254,7 @@ def _from_pretrained(kind: str, place: Path, dtype: torch.dtype) -> tuple[nn.Mod
     found, library = _class(kind)
     options: dict[str, Any] = {DTYPE_OPTION[library]: dtype, "use_safetensors": True, "local_files_only": True}
     try:
-        with _quiet(library):
+        with quiet(library):
             loaded: tuple[nn.Module, Mapping[str, Any]] = found.from_pretrained(
                 place, output_loading_info=True, **options
             )
@@ -258,11 +274,11 @@ def _class(kind: str) -> tuple[Any, str]:
 
 
 @contextmanager
-def _quiet(library: str) -> Iterator[None]:
-    # Their warnings say what our errors say, over several lines.
+def quiet(library: str) -> Iterator[None]:
+    """Keep ``diffusers`` or ``transformers`` silent: their warnings say what our errors say, over several lines."""
     logging = import_module(f"{library}.utils.logging")
     level = logging.get_verbosity()
-    logging.set_verbosity_error()
+    logging.set_verbosity(logging.CRITICAL)
     logging.disable_progress_bar()
     try:
         yield

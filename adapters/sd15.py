@@ -16,6 +16,7 @@ from ..core.errors import BenchError
 from ..datasets.request import Request
 from . import checkpoints, noise
 from .base import Adapter, Images, Settings, Stage, Traits
+from .lora import lora_file, merge_lora
 from .schedulers import make_scheduler
 
 if TYPE_CHECKING:
@@ -50,14 +51,17 @@ class StableDiffusion(Adapter):
     }
     """The networks of a checkpoint and their classes; each becomes an attribute when loaded."""
     family = "SD1.x or SD2.x"
+    lora: Path | None = None
+    """A LoRA file that is added to the weights when they are loaded."""
 
     checkpoint: str
     text_encoder: Any
     unet: Any
     vae: Any
 
-    def __init__(self, *, checkpoint: str = "stable-diffusion-v1-5/stable-diffusion-v1-5") -> None:
+    def __init__(self, *, checkpoint: str = "stable-diffusion-v1-5/stable-diffusion-v1-5", lora: str = "") -> None:
         self.checkpoint = checkpoint
+        self.lora = lora_file(lora) if lora else None
         self._negative: dict[str, torch.Tensor] = {}
 
     @cached_property
@@ -81,6 +85,8 @@ class StableDiffusion(Adapter):
         for name, kind in self.components.items():
             network: Any = checkpoints.load_component([kind], self.folder, name, dtype=self.dtype)
             setattr(self, name, network.to(self.device))
+        if self.lora:
+            merge_lora(self.lora, self.text_encoder, self.unet)
         self.tokenizer = self._load_tokenizer()
         if self.unet.config.get("time_cond_proj_dim") is not None:
             raise BenchError(
@@ -186,10 +192,17 @@ class StableDiffusion(Adapter):
         inputs = (torch.cat([latents, latents]) if self.guided else latents).to(self.dtype)
         more = control(inputs, timestep, embeddings, progress) if control else {}
         predicted = self.unet(inputs, timestep, encoder_hidden_states=embeddings, return_dict=False, **more)[0]
+        return self.guide(predicted.float())
+
+    def guide(self, predicted: torch.Tensor) -> torch.Tensor:
+        """Return the guided prediction (B, C, h, w) of predictions without and with the prompt, stacked.
+
+        Where not guided there is but one of them, and it is returned as it is.
+        """
         if not self.guided:
-            return predicted.float()  # type: ignore[no-any-return]
-        without, conditional = predicted.float().chunk(2)
-        return without + self.settings.guidance * (conditional - without)  # type: ignore[no-any-return]
+            return predicted
+        without, conditional = predicted.chunk(2)
+        return without + self.settings.guidance * (conditional - without)  # type: ignore[operator]
 
     def encode(self, pictures: NDArray[np.uint8]) -> torch.Tensor:
         """Return the latents (B, C, h, w), float32, in the UNet's scale, of pictures (B, H, W, 3).
@@ -232,7 +245,8 @@ class StableDiffusion(Adapter):
         return int(min(self.tokenizer.model_max_length, self.text_encoder.config.max_position_embeddings))
 
     def fingerprint(self) -> str:
-        return checkpoints.fingerprint(self.folder, "tokenizer", "scheduler", *self.components)
+        found = checkpoints.fingerprint(self.folder, "tokenizer", "scheduler", *self.components)
+        return f"{found}+{checkpoints.digest({'lora': self.lora})}" if self.lora else found
 
     def noise_digest(self, request: Request) -> str:
         return noise.digest(noise.normal(request, self.latent_shape(request)))
