@@ -18,6 +18,10 @@ Images: TypeAlias = NDArray[np.uint8]
 """Pictures: uint8, (B, H, W, 3), RGB."""
 
 
+def _one_view(request: Request) -> int:
+    return 1
+
+
 class Stage(NamedTuple):
     """A part of a method that can be timed and counted by itself."""
 
@@ -26,7 +30,13 @@ class Stage(NamedTuple):
     inputs: Callable[[Request, str], tuple[Any, ...]]
     """The module's arguments for one picture like the request's, on a device (``cpu``, ``cuda:0``, ``meta``)."""
     per_image: int
-    """How often the module runs for one picture (twice per step where guidance is not 1)."""
+    """How often the module runs for one picture (twice per step where guidance is not 1), or for each view of it."""
+    views: Callable[[Request], int] = _one_view
+    """How many parts or prompts of a picture like the request's the module sees one by one: windows, regions."""
+
+    def forwards(self, request: Request) -> int:
+        """Return how often the module runs for one picture like the request's."""
+        return self.per_image * self.views(request)
 
 
 @dataclass(frozen=True)
@@ -64,7 +74,7 @@ class Adapter(ABC):
     """A text-to-image method behind one call.
 
     A subclass is constructed with the options of its method string (``sd15[steps=8]``), all as text. ``bench`` sets
-    ``settings`` before ``load``: the method's options, else the suite's, else ``traits.defaults``.
+    ``settings`` before ``load``: what ``decide`` makes of the method's options and the suite's.
     """
 
     traits: Traits = Traits()
@@ -83,6 +93,10 @@ class Adapter(ABC):
     """Whether the authors' weights can be had; where not, ``checkpoint`` must be given, or a suite skips the method."""
     official: bool | None = None
     """Whether all single weight files are the published ones, asked for after ``load``; None where none are known."""
+
+    def decide(self, asked: Settings, suite: Settings) -> Settings:
+        """Return what it samples with: what its method string asks for, else the suite's settings, else its own."""
+        return asked.over(suite).over(self.traits.defaults)
 
     @abstractmethod
     def load(self, device: str, dtype: str) -> None:

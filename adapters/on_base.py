@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import BenchError
 from ..datasets.request import Request
-from .base import Adapter, Images, Stage
+from .base import Adapter, Images, Settings, Stage
 from .sd15 import StableDiffusion
 
 if TYPE_CHECKING:
@@ -34,6 +34,9 @@ class OnBase(Adapter):
         self.asked = made.asked
         self.traits = replace(type(self).traits, defaults=made.traits.defaults, size_multiple=made.traits.size_multiple)
         self.checkpoint = made.checkpoint
+
+    def decide(self, asked: Settings, suite: Settings) -> Settings:
+        return self.base.decide(asked, suite.over(self.traits.defaults))
 
     def load(self, device: str, dtype: str) -> None:
         self.base.settings, self.base.weights = self.settings, self.weights

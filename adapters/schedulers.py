@@ -6,16 +6,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..core.errors import BenchError
+from ..core.registry import import_target
 
 CLASSES: dict[str, tuple[str, dict[str, Any]]] = {
-    "ddim": ("DDIMScheduler", {"clip_sample": False}),
-    "pndm": ("PNDMScheduler", {"skip_prk_steps": True}),
+    "ddim": ("diffusers:DDIMScheduler", {"clip_sample": False}),
+    "pndm": ("diffusers:PNDMScheduler", {"skip_prk_steps": True}),
     # DPM-Solver (without ++) has no step to sigma 0.
-    "dpm": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver", "final_sigmas_type": "sigma_min"}),
-    "dpm++": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++"}),
-    "euler": ("EulerDiscreteScheduler", {}),
-    "lcm": ("LCMScheduler", {"clip_sample": False}),
+    "dpm": ("diffusers:DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver", "final_sigmas_type": "sigma_min"}),
+    "dpm++": ("diffusers:DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++"}),
+    "euler": ("diffusers:EulerDiscreteScheduler", {}),
+    "lcm": ("diffusers:LCMScheduler", {"clip_sample": False}),
+    "ufogen": (".adapters.ufogen:UFOGenScheduler", {"clip_sample": False, "timestep_spacing": "trailing"}),
 }
+"""Where the class of each is, and what it is made with beside the checkpoint's noise schedule."""
 
 
 def make_scheduler(name: str, config: Mapping[str, Any], steps: int) -> Any:
@@ -23,10 +26,8 @@ def make_scheduler(name: str, config: Mapping[str, Any], steps: int) -> Any:
 
     Raises BenchError where it cannot take ``steps`` steps.
     """
-    import diffusers
-
-    class_name, options = CLASSES[name]
-    scheduler = getattr(diffusers, class_name).from_config(dict(config), **options)
+    target, options = CLASSES[name]
+    scheduler = import_target(target).from_config(dict(config), **options)
     if steps > scheduler.config.num_train_timesteps:
         raise BenchError(f"scheduler '{name}' cannot take {steps} steps of {scheduler.config.num_train_timesteps}")
     try:

@@ -22,8 +22,8 @@ class MobileUNet(TextUNet):
     All tuples have one entry per resolution, the highest first, those of the way up the lowest first. After each ResNet
     block run ``down_transformers`` or ``up_transformers`` transformers: cross-attention and feed-forward, with
     self-attention before them where ``self_attention`` says so (16×16 alone in the paper). ``separable`` resolutions
-    have a depthwise and a pointwise convolution in place of each 3×3 one in their ResNet blocks. There is no block in the
-    middle. ``attention`` is ``softmax`` or ``relu``; the paper fine-tunes to ReLU after training.
+    have a depthwise and a pointwise convolution in place of each 3×3 one in their ResNet blocks. There is no block in
+    the middle. ``attention`` is ``softmax`` or ``relu``; the paper fine-tunes to ReLU after training.
     """
 
     @register_to_config  # type: ignore[untyped-decorator]

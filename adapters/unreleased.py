@@ -1,0 +1,43 @@
+"""Methods whose authors published no weights: our networks after their papers, and any checkpoint of them."""
+
+from __future__ import annotations
+
+from ..core.errors import BenchError
+from .sd15 import StableDiffusion
+
+
+class Unreleased(StableDiffusion):
+    """A latent diffusion model that needs ``checkpoint=``: a hub id or a folder in diffusers layout.
+
+    A checkpoint holds a whole autoencoder ``vae``, whose encoder editing methods need, and may hold a ``decoder`` that
+    takes the place of the vae's. ``checkpoints.save`` writes one.
+    """
+
+    public = False
+    method: str
+    """What method strings call it."""
+
+    def __init__(self, *, checkpoint: str = "", lora: str = "") -> None:
+        if not checkpoint:
+            raise BenchError(f"{self.method} has no public weights: pass checkpoint=ID_OR_DIR")
+        super().__init__(checkpoint=checkpoint, lora=lora)
+
+    def load(self, device: str, dtype: str) -> None:
+        super().load(device, dtype)
+        if "decoder" in self.components:
+            self._replace_decoder()
+        read, made = self.unet.config.in_channels, self.vae.config.latent_channels
+        if read != made:
+            raise BenchError(f"the unet of '{self.checkpoint}' reads latents of {read} channels, its vae has {made}")
+
+    def _replace_decoder(self) -> None:
+        ours, theirs = (
+            (config.latent_channels, 2 ** (len(config.block_out_channels) - 1))
+            for config in (self.decoder.config, self.vae.config)
+        )
+        if ours != theirs:
+            raise BenchError(
+                f"the decoder of '{self.checkpoint}' reads latents of {ours[0]} channels and {ours[1]} pixels, "
+                f"its vae makes {theirs[0]} and {theirs[1]}"
+            )
+        self.vae.post_quant_conv, self.vae.decoder = self.decoder.post_quant_conv, self.decoder.decoder
