@@ -145,13 +145,14 @@ def weights_file(text: str) -> tuple[str, Path]:
 def weights_names() -> list[str]:
     """The names that ``--weights`` takes."""
     from ..adapters.codecs import taef2, vaelight
+    from ..datasets.conditions import WEIGHTS
     from ..metrics.extractors import NETWORKS
     from ..metrics.setup import Setup
 
     # Offline: some networks look for a second file to say what they need, not to be fetched for a list of names.
     setups = [Setup(lpips_net=net, weights=WeightsFinder(offline=True)) for net in ("squeeze", "alex", "vgg")]
     found = [NETWORKS.get(name).weights(setup) for name in NETWORKS.names() for setup in setups]
-    found += [taef2.ENCODER, taef2.DECODER, vaelight.ENCODER, vaelight.DECODER]
+    found += [taef2.ENCODER, taef2.DECODER, vaelight.ENCODER, vaelight.DECODER, *WEIGHTS]
     return list(dict.fromkeys(known.name for known in found if known))
 
 

@@ -84,12 +84,13 @@ def _folders() -> Iterator[Finding]:
 
 
 def _weights() -> Iterator[Finding]:
+    from ..datasets.conditions import WEIGHTS
     from ..metrics.extractors import NETWORKS
     from ..metrics.setup import Setup
 
     finder = WeightsFinder(offline=True)
     needed = [NETWORKS.get(name).weights(Setup(weights=finder)) for name in NETWORKS.names()]
-    for known in dict.fromkeys(needed):
+    for known in dict.fromkeys([*needed, *WEIGHTS]):
         if known is None:
             continue
         try:

@@ -64,17 +64,17 @@ class Plan:
 
 def find_dataset(options: Options) -> Dataset:
     """Return the suite's dataset, or the user's own photos or prompts where the suite takes such."""
-    from ..datasets.photos import PhotoFolder
     from ..datasets.prompts import PromptFile
 
-    dataset = DATASETS.get(options.suite.dataset)
+    dataset = DATASETS.get(options.suite.dataset).using(options.weights)
     if options.images is not None:
-        if dataset.kind != "photos":
+        own = dataset.at(options.images)
+        if own is None:
             raise BenchError(
                 f"suite '{options.suite.name}' takes prompts, not photos: "
                 "leave out --images, or choose --suite decoders"
             )
-        return PhotoFolder(options.images)
+        return own
     if options.prompts is not None:
         if dataset.kind != "prompts":
             raise BenchError(f"suite '{options.suite.name}' takes photos, not prompts: leave out --prompts")

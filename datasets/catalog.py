@@ -11,6 +11,12 @@ DATASETS: Registry[Dataset] = Registry(
     entries={
         "coco5k": Entry(".datasets.coco:COCO5K", "COCO val2017: 5,000 photos, the first caption of each"),
         "coco30k": Entry(".datasets.coco:COCO30K", "30,000 captions of COCO val2014, from a public list"),
+        "regions": Entry(
+            ".datasets.coco:COCO_REGIONS", "photos of COCO val2017 with 2 to 4 large objects and no people"
+        ),
+        "faces": Entry(".datasets.faces:FACE_FOLDER", "photos of faces with captions, of a folder (--images DIR)"),
+        "panoramas": Entry(".datasets.panoramas:PANORAMAS", "six prompts of landscapes, for wide pictures"),
+        "pie-bench": Entry(".datasets.pie_bench:PIE_BENCH", "PIE-Bench: 700 pictures with edits (--images DIR)"),
         "scenes": Entry(
             ".datasets.scene_dataset:SCENES", "2,048 captions of drawn scenes, and other scenes to compare with"
         ),

@@ -1,4 +1,7 @@
-"""COCO as text-to-image papers use it: val2017 with one caption each, and 30,000 captions of val2014."""
+"""COCO as text-to-image papers use it: val2017 with one caption each, 30,000 captions of val2014, photos of objects.
+
+Photos give conditions and pictures to edit, the instance annotations regions.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..core.errors import BenchError
-from .dataset import Archive, Dataset
+from .captioned import CaptionedPhotos
+from .coco_instances import PERSON, Instance, read_instances
+from .dataset import Archive
+from .images import fit_mask
 from .photos import Photo
 from .prompts import Prompt, read_prompts
+from .request import Pixels, Region
 
 HOST = "http://images.cocodataset.org"
 """Has no valid certificate for https; the digests stand in for it."""
@@ -22,6 +32,7 @@ CAPTIONS_2017 = Archive(
     "113a836d90195ee1f884e704da6304dfaaecff1f023f49b6ca93c4aaae470268",
     "annotations/captions_val2017.json",
 )
+INSTANCES_2017 = replace(CAPTIONS_2017, content="annotations/instances_val2017.json")
 PHOTOS_2017 = Archive(
     f"{HOST}/zips/val2017.zip",
     815_585_330,
@@ -35,6 +46,12 @@ LIST_30K = Archive(
     "42c57b188c8f1f8a77cddfa11cde89e83fcbdd4dcd4fc6c840fb4e046d395383",
     "coco_30k.csv",
 )
+INSTANCES_2014 = Archive(
+    f"{HOST}/annotations/annotations_trainval2014.zip",
+    252_872_794,
+    "031296bbc80c45a1d1f76bf9a90ead27e94e99ec629208449507a4917a3bf009",
+    "annotations/instances_val2014.json",
+)
 PHOTOS_2014 = Archive(
     f"{HOST}/zips/val2014.zip",
     6_645_013_297,
@@ -43,9 +60,13 @@ PHOTOS_2014 = Archive(
     files=40_504,
 )
 
+LEAST_REGION = 0.05
+"""Share of the picture that an object must fill to become a region."""
+MOST_REGIONS = 4
+
 
 @dataclass(frozen=True)
-class Coco(Dataset):
+class Coco(CaptionedPhotos):
     """Captions of COCO photos, and the photos they are compared with."""
 
     name: str
@@ -53,12 +74,45 @@ class Coco(Dataset):
     pictures: Archive
     count: int
     """Number of prompts."""
-    kind = "prompts"
+    instances: Archive
 
     @property
     def fetchable(self) -> tuple[Archive, ...]:
         """The captions first: they are enough to generate."""
-        return self.captions, self.pictures
+        return self.captions, self.instances, self.pictures
+
+    def photo(self, root: Path, prompt: Prompt) -> Path:
+        path = self.pictures.place(root) / str(prompt.image)
+        if not path.is_file():
+            raise BenchError(
+                f"{self.name}: no photo {path}: run 'bench fetch {self.name}' or point --data-root / T2IBENCH_DATA at a"
+                " folder that holds it"
+            )
+        return path
+
+    def regions(self, root: Path, prompt: Prompt, height: int, width: int) -> tuple[Region, ...]:
+        """Return the objects of the prompt's photo that fill at least 5 % of the picture, the four largest.
+
+        Each is an instance annotation, cut as the photo is, and named by its category; crowds are left out.
+        """
+        found = self._instances(root).get(int(prompt.id), ())
+        cut = [
+            (fit_mask(each.mask(), height, width), each) for each in found if each.may_fill(LEAST_REGION, height, width)
+        ]
+        large = sorted(
+            ((mask, each) for mask, each in cut if mask.mean() >= LEAST_REGION), key=lambda pair: -pair[0].mean()
+        )
+        return tuple(_region(mask, each, height, width) for mask, each in large[:MOST_REGIONS])
+
+    def _instances(self, root: Path) -> dict[int, tuple[Instance, ...]]:
+        path = self.instances.find(root)
+        if path is None:
+            wanted = Path(self.instances.folder) / Path(self.instances.content).name
+            raise BenchError(
+                f"{self.name}: no instance annotations in {root}: run 'bench fetch {self.name}' or point --data-root /"
+                f" T2IBENCH_DATA at a folder that holds {wanted}"
+            )
+        return read_instances(path)
 
     def photos(self, root: Path) -> list[Photo]:
         """Return all photos of the reference, in order of image id; raises BenchError unless all are there."""
@@ -132,11 +186,46 @@ class Coco30k(Coco):
         return replace(prompt, id=image, image=f"COCO_val2014_{image}.jpg")
 
 
+@dataclass(frozen=True)
+class CocoRegions(Coco5k):
+    """The photos of val2017 whose objects MultiDiffusion's authors make pictures by (Bar-Tal et al. 2023, section 5.2).
+
+    Photos with 2 to 4 objects that fill more than 5 % each, and without people. It is our reading of their rule that
+    smaller objects may be there too: they belong to the background.
+    """
+
+    def prompts(self, root: Path) -> list[Prompt]:
+        instances = self._instances(root)
+        return [prompt for prompt in super().prompts(root) if _is_scene_of_objects(instances.get(int(prompt.id), ()))]
+
+    def regions(self, root: Path, prompt: Prompt, height: int, width: int) -> tuple[Region, ...]:
+        """Return the regions as ``coco5k`` does; none where the cut leaves fewer than two."""
+        regions = super().regions(root, prompt, height, width)
+        return regions if len(regions) >= LEAST_REGIONS else ()
+
+
+LEAST_REGIONS = 2
+
+
+def _is_scene_of_objects(instances: tuple[Instance, ...]) -> bool:
+    large = sum(each.share > LEAST_REGION for each in instances if not each.crowd)
+    return LEAST_REGIONS <= large <= MOST_REGIONS and all(each.category != PERSON for each in instances)
+
+
+def _region(mask: NDArray[np.bool_], instance: Instance, height: int, width: int) -> Region:
+    """Of the mask only the digest is kept: thousands of them would not fit into memory."""
+    return Region(
+        f"{'an' if instance.category[0] in 'aeiou' else 'a'} {instance.category}",
+        Pixels(Pixels.of(mask).digest, lambda: fit_mask(instance.mask(), height, width)),
+    )
+
+
 def _caption(annotation: dict[str, Any]) -> str:
     if text := str(annotation["caption"]).strip():
         return text
     raise ValueError(f"annotation {annotation['id']} has an empty caption")
 
 
-COCO5K = Coco5k("coco5k", CAPTIONS_2017, PHOTOS_2017, 5_000)
-COCO30K = Coco30k("coco30k", LIST_30K, PHOTOS_2014, 30_000)
+COCO5K = Coco5k("coco5k", CAPTIONS_2017, PHOTOS_2017, 5_000, INSTANCES_2017)
+COCO30K = Coco30k("coco30k", LIST_30K, PHOTOS_2014, 30_000, INSTANCES_2014)
+COCO_REGIONS = CocoRegions("regions", CAPTIONS_2017, PHOTOS_2017, 5_000, INSTANCES_2017)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from ..core.errors import BenchError
 
 if TYPE_CHECKING:
+    from ..core.weights import WeightsFinder
     from .photos import Photo
     from .prompts import Prompt
     from .request import Pixels, Region
@@ -68,6 +69,21 @@ class Dataset(ABC):
         """What ``bench fetch`` can get."""
         return ()
 
+    def at(self, folder: Path) -> Dataset | None:
+        """Return this dataset with the photos of a folder of the user's (``--images``), or None where it has its own.
+
+        It is not looked into yet.
+        """
+        return None
+
+    def using(self, weights: WeightsFinder) -> Dataset:
+        """Return this dataset, with what finds the models that its conditions are made by."""
+        return self
+
+    def notes(self, root: Path) -> list[str]:
+        """Return what a reader of the results should know of the prompts: what was left out, and why."""
+        return []
+
     def prompts(self, root: Path) -> list[Prompt]:
         """Return the prompts, in a fixed order; raises BenchError where they are not at hand."""
         raise BenchError(f"dataset '{self.name}' has no prompts; choose one of prompts, such as coco5k")
@@ -114,6 +130,8 @@ class Source(NamedTuple):
     picture: Pixels
     prompt: str
     """What it shows."""
+    edit: Pixels | None = None
+    """The mask of what is to change, true inside, where the dataset has one."""
 
 
 def data_root(option: Path | None = None) -> Path:

@@ -37,11 +37,14 @@ def fetch(
     if from_dir is not None:
         _take_all(lacking, root, from_dir, progress)
     elif offline and lacking:
-        files = ", ".join(archive.filename for archive in lacking)
+        files = ", ".join(dict.fromkeys(archive.filename for archive in lacking))
         raise BenchError(f"{name}: {files} would be downloaded, but --offline is set; give --from DIR or go online")
     else:
-        for archive in lacking:
+        while lacking:
+            archive, *lacking = lacking
             _download(archive, root, progress)
+            if _is_zip(archive) and all(other.url != archive.url for other in lacking):
+                _downloaded(archive, root).unlink()  # its content is there, and it may be gigabytes
     dataset.prompts(root)  # what came must also be readable
     return [place for archive in dataset.fetchable if (place := archive.find(root))]
 
@@ -52,12 +55,15 @@ def missing(dataset: Dataset, root: Path) -> list[Archive]:
 
 
 def _download(archive: Archive, root: Path, progress: Progress | None) -> None:
-    zipped = root / "downloads" / archive.filename if _is_zip(archive) else archive.place(root)
+    zipped = _downloaded(archive, root) if _is_zip(archive) else archive.place(root)
     _check_space(archive, root, zipped)
     download(archive.url, zipped, size=archive.size, sha256=archive.sha256, progress=progress)
     if _is_zip(archive):
         _unpack(zipped, archive, root, progress)
-        zipped.unlink()  # its content is there, and it may be gigabytes
+
+
+def _downloaded(archive: Archive, root: Path) -> Path:
+    return root / "downloads" / archive.filename
 
 
 def _check_space(archive: Archive, root: Path, zipped: Path) -> None:

@@ -106,6 +106,28 @@ def crop_or_none(image: Pixels, size: int) -> Pixels | None:
     return image[top : top + size, left : left + size]
 
 
+def fit(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Resize a picture (H, W) or (H, W, 3) until it just covers ``height`` × ``width``, and cut the centre out.
+
+    Where both are N this is ``shortN-cropN``, what suites do to the photos of the reference: Pillow's bicubic filter.
+    """
+    from PIL import Image
+
+    old_height, old_width = image.shape[:2]
+    size = (height, old_width * height // old_height)
+    if height * old_width < width * old_height:
+        size = (old_height * width // old_width, width)
+    if size != (old_height, old_width):
+        image = np.array(Image.fromarray(image).resize(size[::-1], Image.Resampling.BICUBIC))
+    top, left = round((size[0] - height) / 2), round((size[1] - width) / 2)
+    return image[top : top + height, left : left + width]
+
+
+def fit_mask(mask: NDArray[np.bool_], height: int, width: int) -> NDArray[np.bool_]:
+    """Do to a mask (H, W) what ``fit`` does to its picture."""
+    return fit(mask.astype(np.uint8) * np.uint8(255), height, width) > 127
+
+
 @contextmanager
 def _opened(source: Path | BytesIO, name: object) -> Iterator[Image]:
     """Open a picture; whatever then fails in Pillow becomes a BenchError that says its name and the mend."""

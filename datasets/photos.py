@@ -42,6 +42,9 @@ class PhotoFolder(Dataset):
     name = "photos"
     kind = "photos"
 
+    def at(self, folder: Path) -> Dataset:
+        return PhotoFolder(folder)
+
     def photos(self, root: Path) -> list[Photo]:
         """List the folder (``root`` plays no part); raises BenchError where none is named or it holds no photos."""
         if self.path is None:
@@ -55,6 +58,9 @@ class SkimagePhotos(Dataset):
 
     name = "skimage-photos"
     kind = "photos"
+
+    def at(self, folder: Path) -> Dataset:
+        return PhotoFolder(folder)
 
     def photos(self, root: Path) -> list[Photo]:
         """Find the files in the installed package (``root`` plays no part); raises BenchError where one is missing."""

@@ -19,6 +19,7 @@ from t2ibench.datasets.fetch import fetch, missing
 
 CAPTIONS = json.dumps({"annotations": [{"id": n, "image_id": n, "caption": f"photo {n}"} for n in (1, 2)]})
 PHOTOS = {f"val2017/{n:012d}.jpg": f"pixels {n}" for n in (1, 2)}
+INSTANCES = "{}"
 LIST = "image_id,prompt\n1,a\n2,b\n"
 
 
@@ -49,8 +50,9 @@ def host(tmp_path, monkeypatch):
     folder = tmp_path / "host"
     folder.mkdir()
     photos = zipped(folder / "val2017.zip", PHOTOS)
-    extra = {"annotations/instances_val2017.json": "{}", "../evil.txt": "x", "/evil.txt": "x"}
-    captions = zipped(folder / "annotations.zip", {"annotations/captions_val2017.json": CAPTIONS} | extra)
+    extra = {"annotations/captions_train2017.json": "{}", "../evil.txt": "x", "/evil.txt": "x"}
+    texts = {"annotations/captions_val2017.json": CAPTIONS, "annotations/instances_val2017.json": INSTANCES}
+    captions = zipped(folder / "annotations.zip", texts | extra)
     (folder / "coco_30k.csv").write_text(LIST)
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as server:
         url = f"http://127.0.0.1:{server.server_port}"
@@ -58,6 +60,7 @@ def host(tmp_path, monkeypatch):
             COCO5K,
             count=2,
             captions=described(COCO5K.captions, captions, url),
+            instances=described(COCO5K.instances, captions, url),
             pictures=described(COCO5K.pictures, photos, url),
         )
         listed = replace(
@@ -65,6 +68,7 @@ def host(tmp_path, monkeypatch):
             count=2,
             captions=described(COCO30K.captions, folder / "coco_30k.csv", url),
             pictures=small.pictures,
+            instances=small.instances,
         )
         monkeypatch.setattr("t2ibench.datasets.coco.COCO5K", small)
         monkeypatch.setattr("t2ibench.datasets.coco.COCO30K", listed)
@@ -82,15 +86,16 @@ def files_below(folder):
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
-WHOLE = ["coco/annotations/captions_val2017.json", "coco/val2017/000000000001.jpg", "coco/val2017/000000000002.jpg"]
+TEXTS = ["coco/annotations/captions_val2017.json", "coco/annotations/instances_val2017.json"]
+WHOLE = [*TEXTS, "coco/val2017/000000000001.jpg", "coco/val2017/000000000002.jpg"]
 
 
 def test_downloads_and_unpacks_what_is_needed_and_nothing_else(host, root, tmp_path):
     steps = []
     places = fetch("coco5k", root, progress=lambda done, total: steps.append((done, total)))
-    assert places == [root / "coco/annotations/captions_val2017.json", root / "coco/val2017"]
+    assert places == [*(root / text for text in TEXTS), root / "coco/val2017"]
     assert files_below(root) == WHOLE
-    assert (root / WHOLE[1]).read_text() == "pixels 1"
+    assert (root / WHOLE[2]).read_text() == "pixels 1"
     assert steps[-2:] == [(8, 16), (16, 16)]
     assert (host / "val2017.zip").stat().st_size in {done for done, _ in steps}
     assert not list(tmp_path.rglob("evil.txt"))
@@ -103,16 +108,16 @@ def test_what_is_there_is_not_fetched_again(host, root):
     fetch("coco5k", root)
     for path in host.iterdir():
         path.unlink()
-    assert len(fetch("coco5k", root)) == 2
-    assert len(fetch("coco5k", root, offline=True)) == 2
+    assert len(fetch("coco5k", root)) == 3
+    assert len(fetch("coco5k", root, offline=True)) == 3
 
 
 def test_an_unpacking_that_was_killed_is_gone_on_with(host, root):
     fetch("coco5k", root)
-    (root / WHOLE[1]).unlink()
-    (root / WHOLE[2]).write_text("half")
+    (root / WHOLE[2]).unlink()
+    (root / WHOLE[3]).write_text("half")
     fetch("coco5k", root)
-    assert [(root / path).read_text() for path in WHOLE[1:]] == ["pixels 1", "pixels 2"]
+    assert [(root / path).read_text() for path in WHOLE[2:]] == ["pixels 1", "pixels 2"]
 
 
 def test_a_plain_list_goes_to_its_place(host, root):
@@ -121,7 +126,7 @@ def test_a_plain_list_goes_to_its_place(host, root):
 
 
 def test_from_a_folder_of_archives(host, root):
-    assert len(fetch("coco5k", root, from_dir=host)) == 2
+    assert len(fetch("coco5k", root, from_dir=host)) == 3
     assert files_below(root) == WHOLE
     assert (host / "val2017.zip").exists()
 
@@ -129,17 +134,34 @@ def test_from_a_folder_of_archives(host, root):
 @pytest.mark.parametrize("shape", ["", "coco"])
 def test_from_a_folder_of_unpacked_files(host, root, tmp_path, shape):
     source = tmp_path / "source" / shape
-    for name, content in {"captions_val2017.json": CAPTIONS, **PHOTOS}.items():
+    texts = {"captions_val2017.json": CAPTIONS, "instances_val2017.json": INSTANCES}
+    for name, content in {**texts, **PHOTOS}.items():
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).write_text(content)
     fetch("coco5k", root, from_dir=tmp_path / "source", offline=True)
     assert files_below(root) == WHOLE
 
 
-def test_captions_alone_are_taken_and_the_photos_reported_missing(host, root, tmp_path):
+def test_captions_alone_are_taken_and_the_rest_reported_missing(host, root, tmp_path):
     (tmp_path / "captions_val2017.json").write_text(CAPTIONS)
     assert fetch("coco5k", root, from_dir=tmp_path) == [root / "coco/annotations/captions_val2017.json"]
-    assert [archive.filename for archive in missing(fetching.DATASETS.get("coco5k"), root)] == ["val2017.zip"]
+    lacking = missing(fetching.DATASETS.get("coco5k"), root)
+    assert [archive.content for archive in lacking] == ["annotations/instances_val2017.json", "val2017"]
+
+
+def test_an_archive_of_two_parts_is_downloaded_once(host, root, monkeypatch):
+    asked = []
+
+    def download(url, path, **options):
+        asked.append(url.rpartition("/")[2])
+        if not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes((host / asked[-1]).read_bytes())
+
+    monkeypatch.setattr(fetching, "download", download)
+    fetch("coco5k", root)
+    assert asked == ["annotations.zip", "annotations.zip", "val2017.zip"]
+    assert files_below(root) == WHOLE
 
 
 def test_a_damaged_archive_in_a_folder(host, root):
@@ -195,4 +217,4 @@ def test_a_server_that_fails(host, root):
     (host / "val2017.zip").unlink()
     with pytest.raises(BenchError, match=r"cannot download http://.*/val2017\.zip: the server answers 404"):
         fetch("coco5k", root)
-    assert files_below(root) == WHOLE[:1]
+    assert files_below(root) == TEXTS

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image, ImageFile
 
 from t2ibench.core.errors import BenchError
-from t2ibench.datasets.images import center_crop, crop_or_none, image_files, image_size, load_rgb
+from t2ibench.datasets.images import center_crop, crop_or_none, fit, fit_mask, image_files, image_size, load_rgb
+from t2ibench.metrics.transforms import parse_transform
 
 RED_GREEN = np.array([[[255, 0, 0], [0, 255, 0]]], dtype=np.uint8)
 
@@ -208,3 +209,28 @@ def test_center_crop():
     assert crop_or_none(image, 6) is None
     with pytest.raises(BenchError, match="a picture of 8x5 is too small for a crop of 6x6"):
         center_crop(image, 6)
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (61, 97), (97, 61), (32, 50), (20, 33)])
+def test_a_square_fit_is_what_suites_do_to_the_reference(shape):
+    picture = noise(*shape)
+    assert np.array_equal(fit(picture, 32, 32), parse_transform("short32-crop32")(picture))
+
+
+@pytest.mark.parametrize(("height", "width"), [(16, 48), (48, 16), (33, 20), (64, 64)])
+def test_a_fit_covers_the_size_and_keeps_the_centre(height, width):
+    picture = np.zeros((60, 90, 3), np.uint8)
+    picture[28:32, 43:47] = 255
+    cut = fit(picture, height, width)
+    assert cut.shape == (height, width, 3)
+    rows, columns = np.nonzero(cut[..., 0] > 127)
+    assert abs(rows.mean() - (height - 1) / 2) < 1 and abs(columns.mean() - (width - 1) / 2) < 1
+
+
+def test_a_mask_is_cut_as_its_picture():
+    picture = np.zeros((50, 80, 3), np.uint8)
+    picture[:, :40] = 255
+    mask = fit_mask(picture[..., 0] > 0, 32, 32)
+    assert mask.dtype == bool
+    assert np.array_equal(mask, fit(picture, 32, 32)[..., 0] > 127)
+    assert mask[:, :16].all() and not mask[:, 16:].any()
