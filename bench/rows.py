@@ -164,7 +164,7 @@ class AdapterRow(Row):
         if self.adapter.file(request):
             return 0.0
         parts = self.adapter.stages().values()
-        return sum(_seconds(stage, request, self.device or "cpu") * stage.per_image for stage in parts) or None
+        return sum(_seconds(stage, request, self.device or "cpu") * stage.forwards(request) for stage in parts) or None
 
     def _cost(self) -> Cost:
         from ..adapters.counting import count_macs, count_params, on_meta
@@ -176,13 +176,14 @@ class AdapterRow(Row):
         for name, stage in stages.items():
             module = on_meta(stage.module)
             macs[name] = count_macs(partial(module, *stage.inputs(request, "meta")))
-        # The denoiser is what runs most often.
-        core = max(stages, key=lambda name: stages[name].per_image)
+        # The denoiser is the UNet, else what runs most often: a ControlNet runs as often as the UNet does.
+        core = max(stages, key=lambda name: (name == "unet", stages[name].forwards(request)))
         return Cost(
-            params=sum(count_params(stage.module) for stage in stages.values()),
+            # A network may run in several stages, as the UNet does in an inversion.
+            params=sum(count_params(module) for module in {stage.module for stage in stages.values()}),
             macs_per_forward=macs[core],
-            forwards_per_image=stages[core].per_image,
-            macs_per_image=sum(macs[name] * stage.per_image for name, stage in stages.items()),
+            forwards_per_image=stages[core].forwards(request),
+            macs_per_image=sum(macs[name] * stage.forwards(request) for name, stage in stages.items()),
         )
 
     def unload(self) -> None:
