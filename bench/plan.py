@@ -18,7 +18,7 @@ from ..reports.schema import Skipped
 from .options import Options, Plan, default_batch, find_dataset, limit_notes, methods_of, skip
 from .plan_codecs import plan_codecs
 from .rows import AdapterRow, Row
-from .suites import Method
+from .suites import Method, Sampling
 
 if TYPE_CHECKING:
     from ..datasets.prompts import Prompt
@@ -43,10 +43,10 @@ def plan_methods(options: Options) -> Plan:
     most = max((item.method.n or len(prompts) for item in usable), default=0)
     used = [prompt for name, prompt in prompts.items() if name in kept][: options.limit][:most]
     rows: list[Row] = []
-    notes: list[str] = []
+    notes = dataset.notes(data_root(options.data_root))
     for item in usable:
         try:
-            requests, short = _requests(options, dataset, item.adapter, used[: item.method.n])
+            requests, short = _requests(options, dataset, item, used[: item.method.n])
             notes += [f"{item.method.method}: {short}"] if short else []
             rows.append(AdapterRow(item.method.method, item.adapter, requests, options.device, options.dtype))
         except BenchError as error:
@@ -83,12 +83,16 @@ def _usable(options: Options, texts: Mapping[str, str]) -> tuple[list[_Usable], 
             _check_no_codec(method.method, options.suite.name)
             adapter = make_adapter(method.method, settings)
             adapter.weights = options.weights
-            for side in (sampling.size, sampling.width or sampling.size):
+            for side in (sampling.size, _width(method, sampling)):
                 _check_size(method.method, adapter, side)
             found.append(_Usable(method, adapter, adapter.select(texts)))
         except BenchError as error:
             skip(options, skipped, method.method, error)
     return found, skipped
+
+
+def _width(method: Method, sampling: Sampling) -> int:
+    return method.width or sampling.width or sampling.size
 
 
 def _check_no_codec(text: str, suite: str) -> None:
@@ -98,7 +102,7 @@ def _check_no_codec(text: str, suite: str) -> None:
 
 
 def _requests(
-    options: Options, dataset: Dataset, adapter: Adapter, prompts: Sequence[Prompt]
+    options: Options, dataset: Dataset, item: _Usable, prompts: Sequence[Prompt]
 ) -> tuple[list[Request], str | None]:
     """Return a request per prompt and sample with all that the method needs, and a note where prompts lack some of it.
 
@@ -106,8 +110,9 @@ def _requests(
     """
     sampling = options.suite.sampling
     seed = options.suite.seed if options.seed is None else options.seed
-    plain = Request("", "", sampling.negative_prompt, seed, 0, sampling.size, sampling.width or sampling.size)
-    supplied = [supply(dataset, data_root(options.data_root), adapter.traits, prompt, plain) for prompt in prompts]
+    plain = Request("", "", sampling.negative_prompt, seed, 0, sampling.size, _width(item.method, sampling))
+    traits = item.adapter.traits
+    supplied = [supply(dataset, data_root(options.data_root), traits, prompt, plain) for prompt in prompts]
     full = [request for request in supplied if isinstance(request, Request)]
     lacks = [what for what in supplied if isinstance(what, str)]
     if lacks and not full:

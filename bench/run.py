@@ -10,6 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..core.errors import BenchError, WriteError
 from ..core.weights import cache_dir
 from ..datasets.dataset import data_root
@@ -146,13 +149,16 @@ class Measuring:
         self.asked = plan.asked
         self.kinds = self._kinds(plan) if plan.reference is None else set()
         self.engine = Engine(setup)
-        self.reference = reference_of(options, self.names) if plan.reference is None else None
+        self.reference_method = None if options.reference else suite.reference_method
+        self.base = next((row for row in plan.rows if row.method == self.reference_method), None)
+        own = plan.reference is None and self.reference_method is None
+        self.reference = reference_of(options, self.names) if own else None
         self.prompted = plan.reference is None
         problems = self.engine.check(
             self.names,
             has_prompts=self.prompted,
             has_targets=plan.reference is not None,
-            reference=self.reference,
+            reference=self.reference if self.base is None else [_to_be_made(job) for job in self.base.jobs],
             asked=self.kinds,
         )
         if problems and (options.metrics is not None or options.strict):
@@ -168,12 +174,21 @@ class Measuring:
             return {}
         samples = [self._sample(job) for job in row.jobs]
         with task(f"{row.method} metrics", len(samples)) as report:
-            values = self.engine.measure(samples, self.names, reference=self.reference, progress=report)
+            values = self.engine.measure(samples, self.names, reference=self._reference(row), progress=report)
         jobs = {job.key: job for job in row.jobs}
         for name, value in values.items():
             for key, score in value.per_image.items():
                 self.scores.append((row.method, jobs[key].prompt_id, jobs[key].sample, name, score))
         return values
+
+    def _reference(self, row: Row) -> Reference:
+        if self.reference_method is None:
+            return self.reference
+        if self.base is None:
+            return MissingReference(f"needs a row '{self.reference_method}', and this run has none")
+        if row is self.base:
+            return MissingReference("the pictures of this row are what the others are compared with")
+        return [self._stored(job.key, job.key) for job in self.base.jobs]
 
     def _kinds(self, plan: Plan) -> set[str]:
         """What the metrics hold pictures against, of what the dataset knows at all."""
@@ -206,6 +221,13 @@ class Measuring:
         import pandas as pd
 
         return pd.DataFrame(self.scores, columns=["method", "prompt_id", "sample", "metric", "value"])
+
+
+def _to_be_made(job: Job) -> Sample:
+    def load() -> NDArray[np.uint8]:
+        raise BenchError(f"'{job.key}' is not made yet")
+
+    return Sample(job.key, "", load)
 
 
 def _knows(plan: Plan, request: Request, kind: str) -> bool:

@@ -23,6 +23,8 @@ class Method(_Part):
     method: str
     n: int | None = Field(default=None, ge=1)
     """At most so many prompts, where the method is expensive; None for the suite's ``n``."""
+    width: int | None = Field(default=None, ge=8)
+    """In pixels, in place of the suite's: plain pictures beside panoramas."""
 
 
 class Sampling(_Part):
@@ -92,6 +94,8 @@ class Suite(_Part):
     """At most so many prompts or photos, where a method states no number of its own."""
     reference_n: int | None = Field(default=None, ge=2)
     """At most so many of the dataset's reference pictures."""
+    reference_method: str | None = None
+    """The row whose pictures distances are taken to, in place of the dataset's own reference."""
     metrics: list[str] = Field(default_factory=list)
     seed: int = 0
     sampling: Sampling = Sampling()
@@ -118,6 +122,13 @@ class Suite(_Part):
     def _excess_of_own_metrics(self) -> Self:
         if self.excess and (unknown := set(self.excess.metrics) - set(self.metrics)):
             raise ValueError(f"excess.metrics names {', '.join(sorted(unknown))}, which metrics does not")
+        return self
+
+    @model_validator(mode="after")
+    def _reference_is_a_row(self) -> Self:
+        named = [method.method for method in self.methods]
+        if self.reference_method is not None and self.reference_method not in named:
+            raise ValueError(f"reference_method '{self.reference_method}' is none of methods ({', '.join(named)})")
         return self
 
 

@@ -30,5 +30,19 @@ def test_as_is_and_fitting_sizes_change_nothing(picture):
 
 @pytest.mark.parametrize("name", ["", "square", "square0", "square-3", "short4-crop5", "short4", "crop4", "as-is "])
 def test_an_unknown_name_says_the_grammar(name):
-    with pytest.raises(BenchError, match="expected as-is, squareN, or shortN-cropM"):
+    with pytest.raises(BenchError, match="expected as-is, squareN, randomN, or shortN-cropM"):
         parse_transform(name)
+
+
+def test_a_random_crop_is_somewhere_and_always_the_same(picture):
+    crop = parse_transform("random16")
+    sources = [picture(seed, 16, 64) for seed in range(8)]
+    places = set()
+    for source in sources:
+        found = crop(source)
+        np.testing.assert_array_equal(found, crop(source.copy()))
+        places |= {left for left in range(49) if np.array_equal(source[:, left : left + 16], found)}
+    assert len(places) > 4
+    np.testing.assert_array_equal(crop(sources[0][:, :16]), sources[0][:, :16])
+    with pytest.raises(BenchError, match="a picture of 12×16 has no crop of 16×16"):
+        crop(sources[0][:, :12])
