@@ -1,14 +1,17 @@
-"""Who finds in pictures what they were asked to show: edges, faces, objects; so far in drawn scenes."""
+"""Who finds in pictures what they were asked to show: edges, faces, depth, objects; in drawn scenes and in photos."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.errors import BenchError
+from ..core.weights import WeightsFinder
+from ..datasets.captioned import CaptionedPhotos
 from ..datasets.dataset import Dataset
 from ..metrics.metric import CannotMeasure, Observer
 
@@ -26,18 +29,61 @@ class Looking:
         return self.look(picture, asked)
 
 
-def observers_of(dataset: Dataset) -> Mapping[str, Observer]:
-    """Return who looks at pictures of a dataset, by kind (``metrics.metric.Observed``)."""
-    if dataset.name == "scenes":
-        from ..datasets.scene_reader import VERSION
+def observers_of(dataset: Dataset, kinds: Collection[str], weights: WeightsFinder) -> Mapping[str, Observer]:
+    """Return who looks at pictures of a dataset for these kinds (``metrics.metric.Observed``), of those that can be.
 
-        reader = f"scene-reader@{VERSION}"
-        return {
-            "canny": Looking("skimage-canny-rgb", _scene_edges),
-            "landmarks": Looking(reader, _scene_landmarks),
-            "regions": Looking(reader, _scene_regions),
-        }
-    return {}
+    They look as the dataset's own conditions were made. One whose model file is not at hand says so when it is asked.
+    """
+    makers = _SCENES if dataset.name == "scenes" else _PHOTOS if isinstance(dataset, CaptionedPhotos) else {}
+    return {kind: _made(maker, weights) for kind, maker in makers.items() if kind in kinds}
+
+
+def _made(maker: Callable[[WeightsFinder], Looking], weights: WeightsFinder) -> Looking:
+    try:
+        return maker(weights)
+    except BenchError as error:
+        why = str(error)
+
+        def decline(picture: Picture, asked: Any) -> None:
+            raise CannotMeasure(why)
+
+        return Looking("missing", decline)
+
+
+def _photo_edges(weights: WeightsFinder) -> Looking:
+    from ..datasets.conditions import CANNY_HIGH, CANNY_LOW, canny
+
+    return Looking(f"opencv-canny-{CANNY_LOW}-{CANNY_HIGH}", lambda picture, asked: canny(picture))
+
+
+def _photo_landmarks(weights: WeightsFinder) -> Looking:
+    from ..datasets.landmarks import find_landmarker
+
+    landmarker = find_landmarker("landmarks", weights)
+
+    def look(picture: Picture, asked: Any) -> NDArray[np.float32] | None:
+        points = landmarker.detect(picture)
+        return None if points is None else points[:, :2]  # without visibility
+
+    return Looking(_label(landmarker.identity), look)
+
+
+def _photo_depth(weights: WeightsFinder) -> Looking:
+    from ..datasets.depth import find_depth_model
+
+    model = find_depth_model(weights)
+    return Looking(_label(model.identity), lambda picture, asked: model.nearness(picture) / 255)
+
+
+def _label(identity: object) -> str:
+    """Without the colons that part identities."""
+    return str(identity).replace(":", "-").replace(" ", "")
+
+
+def _reader() -> str:
+    from ..datasets.scene_reader import VERSION
+
+    return f"scene-reader@{VERSION}"
 
 
 def _scene_edges(picture: Picture, asked: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -72,3 +118,15 @@ def _of_scene_size(picture: Picture) -> Picture:
     if (height, width) != (SIZE, SIZE):
         raise CannotMeasure(f"needs pictures of {SIZE}×{SIZE}, not {width}×{height}")
     return picture
+
+
+_SCENES: Mapping[str, Callable[[WeightsFinder], Looking]] = {
+    "canny": lambda weights: Looking("skimage-canny-rgb", _scene_edges),
+    "landmarks": lambda weights: Looking(_reader(), _scene_landmarks),
+    "regions": lambda weights: Looking(_reader(), _scene_regions),
+}
+_PHOTOS: Mapping[str, Callable[[WeightsFinder], Looking]] = {
+    "canny": _photo_edges,
+    "landmarks": _photo_landmarks,
+    "depth": _photo_depth,
+}

@@ -134,6 +134,8 @@ class Measuring:
         self.store, self.reference_row = store, plan.reference
         suite = options.suite
         self.names = list(suite.metrics if options.metrics is None else options.metrics)
+        self.asked = plan.asked
+        self.kinds = self._kinds(plan) if plan.reference is None else set()
         setup = Setup(
             clip_model=suite.clip.model,
             clip_pretrained=suite.clip.pretrained,
@@ -144,10 +146,8 @@ class Measuring:
             weights=options.weights,
             cache=cache_dir() / "features",
             caption_reader=SceneReader(),
-            observers=observers_of(find_dataset(options)),
+            observers=observers_of(find_dataset(options), self.kinds, options.weights) if self.kinds else {},
         )
-        self.asked = plan.asked
-        self.kinds = self._kinds(plan) if plan.reference is None else set()
         self.engine = Engine(setup)
         self.reference_method = None if options.reference else suite.reference_method
         self.base = next((row for row in plan.rows if row.method == self.reference_method), None)

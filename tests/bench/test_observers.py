@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,18 +12,21 @@ import numpy as np
 import pytest
 
 from t2ibench.bench.observers import observers_of
+from t2ibench.core.weights import WeightsFinder
+from t2ibench.datasets.catalog import DATASETS
+from t2ibench.datasets.images import load_rgb
 from t2ibench.datasets.prompts import Prompt
 from t2ibench.datasets.scene_dataset import SCENES
 from t2ibench.datasets.scene_reader import read_picture
 from t2ibench.datasets.scenes import scenes
-from t2ibench.metrics.control import edge_f1
+from t2ibench.metrics.control import edge_f1, landmark_error
 from t2ibench.metrics.metric import CannotMeasure
 from t2ibench.metrics.regions import region_iou
 
 DRAWN = list(scenes(60, "validation", start=4_000))
 FACES = [scene for scene in DRAWN if scene.face]
 OBJECTS = [scene for scene in DRAWN if scene.things]
-LOOK = observers_of(SCENES)
+LOOK = observers_of(SCENES, ("canny", "landmarks", "regions"), WeightsFinder())
 
 
 def overlap(picture: np.ndarray, masks: np.ndarray) -> float:
@@ -97,3 +101,23 @@ def test_a_run_measures_control_of_every_method(bench: Callable, tmp_path: Path)
     assert truth["region_iou"]["value"] > 0.85 > other["region_iou"]["value"]
     assert "observer of 'depth'" in truth["depth_rmse"]["reason"]
     assert ":skimage-canny-rgb:" in truth["edge_f1"]["identity"]
+
+
+def test_a_model_that_is_not_at_hand_is_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    photos = DATASETS.get("faces")
+    monkeypatch.setenv("T2IBENCH_WEIGHTS", str(tmp_path))
+    looking = observers_of(photos, ("canny", "landmarks"), WeightsFinder(offline=True))
+    assert looking["canny"](np.zeros((32, 32, 3), np.uint8), None).shape == (32, 32)
+    with pytest.raises(CannotMeasure, match="face_landmarker"):
+        looking["landmarks"](np.zeros((32, 32, 3), np.uint8), None)
+
+
+@pytest.mark.data
+def test_faces_of_photos_are_found_where_they_were_asked_for() -> None:
+    photo = load_rgb(Path(os.environ["T2IBENCH_DATA"]) / "faces" / "astronaut.png")
+    look = observers_of(DATASETS.get("faces"), ("landmarks",), WeightsFinder())["landmarks"]
+    points = look(photo, None)
+    assert points.shape == (478, 2)
+    moved = look(np.roll(photo, 16, axis=1), points)
+    expected = landmark_error([points + np.array([16, 0])], [points]).error
+    assert landmark_error([moved], [points]).error == pytest.approx(expected, rel=0.1)
