@@ -1,0 +1,74 @@
+"""Methods that edit a source picture: what they share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.errors import BenchError
+from ..datasets.request import Request
+from .base import Stage, Traits
+from .on_base import OnBase
+
+if TYPE_CHECKING:
+    import torch
+
+N = TypeVar("N", int, float)
+
+
+class Editing(OnBase):
+    """A method that starts from the latents of a source picture.
+
+    Its own default scheduler is ``ddim``: PNDM's first two steps belong to the begin of a schedule, so that it cannot
+    start in the middle, and inversions are defined for DDIM.
+    """
+
+    traits = Traits(editing=True)
+
+    def __init__(self, *, base: str = "sd15") -> None:
+        super().__init__(base=base)
+        self.traits = replace(self.traits, defaults=replace(self.traits.defaults, scheduler="ddim"))
+
+    def encode_sources(self, requests: Sequence[Request]) -> torch.Tensor:
+        """Return the latents (B, C, h, w), float32, of the requests' source pictures: the mode of the posterior.
+
+        Raises BenchError where there is no source, or one of another size.
+        """
+        return self.base.encode(np.stack([request.source_picture() for request in requests]))
+
+    def stages(self) -> dict[str, Stage]:
+        def pixels(request: Request, device: str) -> tuple[Any, ...]:
+            import torch
+
+            return (torch.zeros(1, 3, request.height, request.width, dtype=self.dtype, device=device),)
+
+        stages = super().stages()
+        text = {"text_encoder": stages.pop("text_encoder")}
+        return {**text, "encoder": Stage(self.base.vae.encoder, pixels, 1), **stages}
+
+
+def read_source(request: Request) -> tuple[str, NDArray[np.uint8]]:
+    """Return digest and pixels of the source: uint8 (H, W, 3); BenchError where there is none or of another size."""
+    picture = request.source_picture()
+    assert request.source is not None
+    return request.source.digest, picture
+
+
+def option(name: str, text: str, kind: type[N], fits: Callable[[N], bool], expected: str) -> N:
+    """Return the number that the option ``name`` was given as text; BenchError unless it ``fits``."""
+    try:
+        value = kind(text)
+    except ValueError:
+        value = None
+    if value is None or not fits(value):
+        raise BenchError(f"{name}={text} must be {expected}")
+    return value
+
+
+def share(name: str, text: str) -> float:
+    """Return the option ``name``, a number from 0 to 1."""
+    return option(name, text, float, lambda value: 0 <= value <= 1, "a number from 0 to 1")
