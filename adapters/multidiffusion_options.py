@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import product
 
 from ..core.errors import BenchError
 
@@ -22,8 +21,9 @@ STRIDE = 64
 """Pixels from one window to the next."""
 
 Colour = tuple[int, int, int]
-# Few enough that each is encoded once for all pictures of a size, evenly spread over red, green and blue.
-RANDOM: tuple[Colour, ...] = tuple(product((32, 96, 160, 224), repeat=3))
+LEVELS = (32, 96, 160, 224)
+# Evenly spread, and few enough that each is encoded but once for all pictures of a size.
+RANDOM: tuple[Colour, ...] = tuple((red, green, blue) for red in LEVELS for green in LEVELS for blue in LEVELS)
 
 
 @dataclass(frozen=True)

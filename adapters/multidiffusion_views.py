@@ -42,7 +42,7 @@ def region_views(request: Request, height: int, width: int) -> list[View]:
     total = masks.sum(0) + background
     everywhere = np.arange(height), np.arange(width)
     views = [
-        View(region.prompt, *everywhere, (mask / total).astype(np.float32), mask, number)
+        View(region.prompt, *everywhere, np.asarray(mask / total, np.float32), mask, number)
         for number, (region, mask) in enumerate(zip(request.regions, masks, strict=True), start=1)
     ]
     # Where the regions leave no background it would count for nothing.
