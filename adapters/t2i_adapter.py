@@ -53,5 +53,5 @@ class T2IAdapter(FeatureControlled):
 
 def grey(pictures: torch.Tensor) -> torch.Tensor:
     """Return the luma (B, 1, H, W) of pictures (B, 3, H, W) in [0, 1], in 256 steps (ITU-R BT.601, as PIL has it)."""
-    red, green, blue = (pictures * 255).split(1, dim=1)
+    red, green, blue = (255 * pictures[:, channel : channel + 1] for channel in range(3))
     return (0.299 * red + 0.587 * green + 0.114 * blue).round() / 255

@@ -123,7 +123,10 @@ class FeatureDownBlock(nn.Module):
     has_cross_attention = True
     """Has ``UNet2DConditionModel`` hand the features over; attends to nothing."""
 
-    def __init__(self, block: nn.Module) -> None:
+    resnets: nn.ModuleList
+    downsamplers: nn.ModuleList
+
+    def __init__(self, block: Any) -> None:
         super().__init__()
         self.resnets, self.downsamplers = block.resnets, block.downsamplers
 
@@ -143,7 +146,7 @@ class FeatureDownBlock(nn.Module):
         return hidden_states, tuple(states)
 
 
-def take_features(unet: nn.Module) -> None:
+def take_features(unet: Any) -> None:
     """Let the plain blocks of a ``UNet2DConditionModel`` take features of their own level, all else as it was."""
     from diffusers.models.unets.unet_2d_blocks import DownBlock2D
 

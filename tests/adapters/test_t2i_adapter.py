@@ -72,7 +72,7 @@ def test_features_are_computed_once_for_a_batch_and_not_twice_for_guidance(
     calls, unet = count_calls(made.networks[0]), count_calls(made.base.unet)
     made.generate([controlled(0, "depth"), controlled(1, "depth")])
     assert [len(pictures) for pictures, _ in calls] == [2]
-    assert 0 <= calls[0][0].min() and calls[0][0].max() <= 1
+    assert calls[0][0].min() >= 0 and calls[0][0].max() <= 1
     features = [named["down_intrablock_additional_residuals"] for *_, named in unet]
     assert len(features) == 4
     stages = made.stages()
