@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..core.errors import BenchError
 from .sd15 import StableDiffusion
 
@@ -14,6 +16,7 @@ class Unreleased(StableDiffusion):
     """
 
     public = False
+    decoder: Any
     method: str
     """What method strings call it."""
 

@@ -42,4 +42,5 @@ class LatentDecoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
 
 def mobilediffusion_lite() -> LatentDecoder:
     """MobileDiffusion's Lite decoder of 8-channel latents, narrow and shallow (9.8 M published, 9.7 M here)."""
-    return LatentDecoder(latent_channels=8, block_out_channels=(64, 128, 256, 256), layers_per_block=1)
+    decoder: LatentDecoder = LatentDecoder(8, block_out_channels=(64, 128, 256, 256), layers_per_block=1)
+    return decoder

@@ -62,10 +62,11 @@ class EfficientUNet(TextUNet, AttentionMixin):  # type: ignore[misc]
 
 def sd15() -> EfficientUNet:
     """SD1.5's own UNet in these terms: weights and predictions are those of diffusers' UNet2DConditionModel."""
-    return EfficientUNet(
+    unet: EfficientUNet = EfficientUNet(
         down_resnets=(2, 2, 2, 2),
         down_attentions=(2, 2, 2, 0),
         mid_resnets=2,
         up_resnets=(3, 3, 3, 3),
         up_attentions=(0, 3, 3, 3),
     )
+    return unet

@@ -63,7 +63,8 @@ class MobileUNet(TextUNet):
 
 def lite() -> MobileUNet:
     """MobileDiffusion-Lite: narrower, and two transformers after each ResNet block on the way up."""
-    return MobileUNet(block_out_channels=(320, 640, 896), up_transformers=(2, 1, 0))
+    unet: MobileUNet = MobileUNet(block_out_channels=(320, 640, 896), up_transformers=(2, 1, 0))
+    return unet
 
 
 class Transformer(nn.Module):
@@ -117,7 +118,7 @@ class Attention(nn.Module):
         return merged
 
     def _split(self, tokens: Tensor) -> Tensor:
-        return tokens.unflatten(2, (self.heads, -1)).transpose(1, 2)
+        return tokens.view(*tokens.shape[:2], self.heads, -1).transpose(1, 2)
 
 
 def relu_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:

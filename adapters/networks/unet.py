@@ -65,7 +65,9 @@ class TextUNet(ModelMixin, ConfigMixin, PeftAdapterMixin):  # type: ignore[misc]
     """A text-conditioned UNet of any layout; subclasses say what its two kinds of blocks are."""
 
     conv_in: nn.Conv2d
-    conv_out: nn.Conv2d
+    down_blocks: Any
+    mid_block: Any
+    up_blocks: Any
 
     def resnet(self, level: int, inputs: int, outputs: int, time: int) -> ResnetBlock2D:
         """Return a ResNet block of resolution ``level`` that reads a time embedding of ``time`` channels."""
