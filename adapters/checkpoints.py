@@ -11,6 +11,7 @@ import os
 import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -122,6 +123,8 @@ def load_component(kinds: Sequence[str], folder: Path, subfolder: str = "", *, d
     kind = component_kind(place)
     if kind not in kinds:
         raise BenchError(f"'{place / 'config.json'}' describes a {kind}; expected {' or '.join(kinds)}")
+    if _STRUCTURE_ONLY.get():
+        return _structure(kind, place, dtype)
     for file in weight_files(place):
         check_whole(file)
     model, report = _from_pretrained(kind, place, dtype)
@@ -144,6 +147,34 @@ def save(folder: Path, pipeline: str, components: Mapping[str, Any]) -> None:
         library = module.partition(".")[0]
         index[name] = [library if library in DTYPE_OPTION else module, type(component).__name__]
     (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def structure_only() -> Iterator[None]:
+    """Networks that are loaded within have no weights: they are on torch's meta device, made from config.json alone.
+
+    For counting what methods cost; load them on the device ``meta``.
+    """
+    token = _STRUCTURE_ONLY.set(True)
+    try:
+        yield
+    finally:
+        _STRUCTURE_ONLY.reset(token)
+
+
+_STRUCTURE_ONLY = ContextVar("structure_only", default=False)
+
+
+def _structure(kind: str, place: Path, dtype: torch.dtype) -> nn.Module:
+    import torch
+
+    found, library = _class(kind)
+    with torch.device("meta"), quiet(library):
+        if library == "diffusers":
+            made: nn.Module = found.from_config(found.load_config(place))
+        else:
+            made = found(found.config_class.from_pretrained(place))
+        return made.to(dtype).eval().requires_grad_(False)
 
 
 def component_kind(place: Path) -> str:

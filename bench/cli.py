@@ -124,6 +124,17 @@ def report(
 
 
 @app.command()
+def table(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A table ('bench ls tables').")],
+    json_: Json = False,
+) -> None:
+    """Print a paper's table; 'architecture' also counts every network and method, without loading weights."""
+    from .commands import table_command
+
+    table_command(name, json_)
+
+
+@app.command()
 def fetch(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Datasets ('bench ls datasets').")],
     from_: Annotated[

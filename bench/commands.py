@@ -64,6 +64,14 @@ def report_command(runs: Sequence[Path], html: Path | None, markdown: Path | Non
                 _say(f"report: {written}")
 
 
+def table_command(name: str, as_json: bool) -> None:
+    """``bench table``."""
+    from .tables import print_table
+
+    quiet_libraries()
+    print_table(name, as_json)
+
+
 def fetch_command(names: Sequence[str], from_: Path | None, root: Path | None, offline: bool, as_json: bool) -> None:
     """``bench fetch``."""
     from ..datasets.catalog import DATASETS

@@ -62,6 +62,10 @@ class PublishedRow(_Part):
     """By column, in the unit of the column."""
     sure: dict[str, Sure] = {}
     """By column, where it is not that of the table."""
+    source: str | None = None
+    """Where it is not that of the table."""
+    note: str | None = None
+    """What must be known of the numbers."""
 
 
 class Published(_Part):

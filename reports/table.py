@@ -101,7 +101,9 @@ def _headed(field: Field, run: Run, published: Published | None, footnotes: Foot
 
 
 def _published_row(row: PublishedRow, fields: list[Field], published: Published, run: Run, footnotes: Footnotes) -> Row:
-    origin = footnotes.number(f"Published: {published.source}; {SURE[published.sure]}. {published.protocol.text}")
+    origin = footnotes.number(
+        f"Published: {row.source or published.source}; {SURE[published.sure]}. {published.protocol.text}"
+    )
     cells = [Cell(row.method, row.method, notes=origin)]
     cells += [_published_cell(row, field.column.key, published, run, footnotes) for field in fields[1:]]
     return Row(tuple(cells), "published")
