@@ -69,7 +69,10 @@ def save_controlnet(tiny_sd: Path, randomised: Callable[..., Any]) -> Callable[.
         unet = UNet2DConditionModel.from_pretrained(tiny_sd / "unet")
         config = dict(ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=(8, 8, 8, 8)).config)
         config = {name: value for name, value in config.items() if not name.startswith("_")}
-        randomised(ControlNetModel(**{**config, **options}), seed).save_pretrained(folder)
+        network = randomised(ControlNetModel(**{**config, **options}), seed)
+        for parameter in network.controlnet_cond_embedding.parameters():
+            parameter.data *= 3  # random weights as they start hardly read the condition
+        network.save_pretrained(folder)
         return folder
 
     return save
