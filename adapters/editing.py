@@ -23,15 +23,17 @@ N = TypeVar("N", int, float)
 class Editing(OnBase):
     """A method that starts from the latents of a source picture.
 
-    Its own default scheduler is ``ddim``: PNDM's first two steps belong to the begin of a schedule, so that it cannot
-    start in the middle, and inversions are defined for DDIM.
+    Where the base's own default is ``pndm`` it is ``ddim`` here: PNDM's first two steps belong to the begin of a
+    schedule, so that it cannot start in the middle, and inversions are defined for DDIM.
     """
 
     traits = Traits(editing=True)
 
     def __init__(self, *, base: str = "sd15") -> None:
         super().__init__(base=base)
-        self.traits = replace(self.traits, defaults=replace(self.traits.defaults, scheduler="ddim"))
+        defaults = self.traits.defaults
+        if defaults.scheduler == "pndm":
+            self.traits = replace(self.traits, defaults=replace(defaults, scheduler="ddim"))
 
     def encode_sources(self, requests: Sequence[Request]) -> torch.Tensor:
         """Return the latents (B, C, h, w), float32, of the requests' source pictures: the mode of the posterior.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import cycle, islice
+from math import sqrt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -163,7 +164,7 @@ class PlugAndPlay(Editing):
         return torch.stack(kept[::-1])
 
     def _empty_prompt(self, count: int) -> torch.Tensor:
-        return self.base.encode_text([""]).expand(count, -1, -1)
+        return self.base.encode_text([""]).expand(count, -1, -1)  # type: ignore[no-any-return]
 
     def noise_digest(self, request: Request) -> None:
         """None: nothing is drawn."""
@@ -189,8 +190,8 @@ def ddim_inverse(
     (2021, eq. 12, no noise) solved for its input. With the prediction made from ``latents`` in place of the result, it
     is the usual inversion (Dhariwal & Nichol 2021, appendix F).
     """
-    signal, noise = clean**0.5, (1 - clean) ** 0.5
-    noisier_signal, noisier_noise = noisy**0.5, (1 - noisy) ** 0.5
+    signal, noise = sqrt(clean), sqrt(1 - clean)
+    noisier_signal, noisier_noise = sqrt(noisy), sqrt(1 - noisy)
     # The step is linear: its result is kept × input + added × prediction.
     if prediction_type == "v_prediction":
         kept, added = signal * noisier_signal + noise * noisier_noise, noise * noisier_signal - signal * noisier_noise
@@ -220,9 +221,13 @@ def decoder_layers(unet: Any) -> list[DecoderLayer]:
     layers = []
     try:
         for block in unet.up_blocks:
-            transformers = getattr(block, "attentions", None) or [None] * len(block.resnets)
-            for resnet, transformer in zip(block.resnets, transformers, strict=True):
-                blocks = getattr(transformer, "transformer_blocks", [])
+            transformers = iter(getattr(block, "attentions", ()))
+            # diffusers' blocks have one transformer after each residual block, or none; ours say how many.
+            counts = getattr(block, "followers", [1] * len(block.resnets))
+            for resnet, count in zip(block.resnets, counts, strict=True):
+                blocks = [
+                    each for one in islice(transformers, count) for each in getattr(one, "transformer_blocks", ())
+                ]
                 # Where a block has only cross-attention, its first attention is one too.
                 attentions = [each.attn1 for each in blocks if not each.only_cross_attention]
                 layers.append(DecoderLayer(resnet, attentions))

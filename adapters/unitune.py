@@ -155,7 +155,7 @@ class UniTune(SDEdit):
                 loss = self.loss(unet, latents, prompt, *self._draw(keyed, step, latents))
                 if not loss.isfinite():
                     raise BenchError(f"the loss of fine-tuning on '{request.prompt_id}' is not finite: lower rate")
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 optimizer.zero_grad()
             if self.gradient_checkpointing:
