@@ -1,14 +1,16 @@
 """Train the mini UNet with its text encoder: SD1.5's design on 8×8 latents, with dropped captions for guidance.
 
 Velocity prediction (Salimans & Ho 2022) on SD's noise schedule, as SD2 has it: with noise prediction, tried first, the
-steps that decide layout and brightness hardly weigh in the loss, and so small a network learns them too slowly. The
-weight of slightly noisy steps is capped in the manner of min-SNR (Hang et al. 2023). One caption in ten is dropped
-(Ho & Salimans 2022).
+steps that decide layout and brightness hardly weigh in the loss, and so small a network learns them too slowly. At
+first the weight of slightly noisy steps is capped in the manner of min-SNR (Hang et al. 2023), so that layout comes
+first; these steps decide where eyes look, which hardly came right before the cap was lifted. One caption in ten is
+dropped (Ho & Salimans 2022).
 """
 
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import torch
@@ -25,9 +27,10 @@ from .vae import pixels
 BATCH = 64
 RATE = 1e-3
 DROPPED = 0.1
-MAX_WEIGHT = 6.0
+MAX_WEIGHT, CAPPED_STEPS = 6.0, 11_487
+"""At most so much weight, relative to that of an error of the picture itself, in so many first steps."""
 AVERAGE = 0.999
-DESCRIPTION = "velocity prediction, 10 % of captions dropped"
+DESCRIPTION = f"velocity prediction, weight at most {MAX_WEIGHT:g} in {CAPPED_STEPS:,} steps, 10 % of captions dropped"
 SCHEDULE = {
     "num_train_timesteps": 1000,
     "beta_start": 0.00085,
@@ -79,8 +82,13 @@ def latents_of(vae: AutoencoderKL, data: Pool) -> torch.Tensor:
     return scaled
 
 
-def loss(model: nn.Module, latents: torch.Tensor, tokens: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Return the mean loss of a batch of latents and tokens; timesteps are drawn stratified, for less variance."""
+def loss(
+    model: nn.Module, latents: torch.Tensor, tokens: torch.Tensor, generator: torch.Generator, cap: float
+) -> torch.Tensor:
+    """Return the mean loss of a batch of latents and tokens; timesteps are drawn stratified, for less variance.
+
+    ``cap`` bounds the weight of an error of the picture, which for velocities is 1 + SNR.
+    """
     device, count = latents.device, len(latents)
     alphas = DDIMScheduler(**SCHEDULE).alphas_cumprod.to(device)
     spread = (torch.randperm(count, generator=generator) + torch.rand(count, generator=generator)) / count
@@ -89,7 +97,7 @@ def loss(model: nn.Module, latents: torch.Tensor, tokens: torch.Tensor, generato
     kept = alphas[timesteps].view(-1, 1, 1, 1)
     predicted = model(kept.sqrt() * latents + (1 - kept).sqrt() * noise, timesteps, tokens)
     velocity = kept.sqrt() * noise - (1 - kept).sqrt() * latents
-    weight = (1 / (1 - alphas[timesteps])).clamp(max=MAX_WEIGHT) * (1 - alphas[timesteps])
+    weight = (1 / (1 - alphas[timesteps])).clamp(max=cap) * (1 - alphas[timesteps])
     total: torch.Tensor = (weight * (predicted - velocity).square().mean((1, 2, 3))).mean()
     return total
 
@@ -148,7 +156,8 @@ def main() -> None:
         chosen = torch.randint(len(tokens), (BATCH,), generator=generator)
         dropped = torch.rand(BATCH, 1, generator=generator) < DROPPED
         prompts = torch.where(dropped, empty, tokens[chosen])
-        return loss(model, latents[chosen].float().to(training.device), prompts.to(training.device), generator)
+        cap = MAX_WEIGHT if training.step < CAPPED_STEPS else math.inf
+        return loss(model, latents[chosen].float().to(training.device), prompts.to(training.device), generator, cap)
 
     training.run(batch_loss)
     training.finish()
