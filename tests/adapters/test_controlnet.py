@@ -65,8 +65,9 @@ def test_several_at_once_equal_the_diffusers_pipeline(
     assert made.traits.conditions == ("canny", "depth")
     networks = [ControlNetModel.from_pretrained(folder) for folder in (tiny_controlnet, second_controlnet)]
     pipeline = StableDiffusionControlNetPipeline.from_pretrained(tiny_sd, controlnet=networks, safety_checker=None)
+    maps = [maps_of([request], "canny") + maps_of([request], "depth") for request in requests]
     theirs = pipeline_pictures(
-        pipeline, requests, 3, 4.0, image=[maps_of(requests, kind) for kind in ("canny", "depth")],
+        pipeline, requests, 3, 4.0, image=maps,
         controlnet_conditioning_scale=[0.7, 0.3],
     )  # fmt: skip
     assert np.abs(made.generate(requests).astype(int) - theirs).max() <= 1
