@@ -39,11 +39,11 @@ def region_views(request: Request, height: int, width: int) -> list[View]:
         raise BenchError(f"prompt '{request.prompt_id}' has no regions")
     masks = np.stack([_mask(request, index, height, width) for index in range(len(request.regions))])
     background = ~masks.any(0)
-    total = masks.sum(0) + background
+    shares = (masks / (masks.sum(0) + background)).astype(np.float32)
     everywhere = np.arange(height), np.arange(width)
     views = [
-        View(region.prompt, *everywhere, np.asarray(mask / total, np.float32), mask, number)
-        for number, (region, mask) in enumerate(zip(request.regions, masks, strict=True), start=1)
+        View(region.prompt, *everywhere, share, mask, number)
+        for number, (region, share, mask) in enumerate(zip(request.regions, shares, masks, strict=True), start=1)
     ]
     # Where the regions leave no background it would count for nothing.
     first = [View(request.prompt, *everywhere, background.astype(np.float32))] if background.any() else []
