@@ -38,7 +38,7 @@ def region_views(request: Request, height: int, width: int) -> list[View]:
     if not request.regions:
         raise BenchError(f"prompt '{request.prompt_id}' has no regions")
     masks = np.stack([_mask(request, index, height, width) for index in range(len(request.regions))])
-    background = ~masks.any(0)
+    background: NDArray[np.bool_] = np.asarray(~masks.any(0))
     shares = (masks / (masks.sum(0) + background)).astype(np.float32)
     everywhere = np.arange(height), np.arange(width)
     views = [
