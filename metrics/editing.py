@@ -7,6 +7,7 @@ Boosting Diffusion-based Editing with 3 Lines of Code", ICLR 2024) takes those o
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -119,18 +120,29 @@ def _kept(
     name: str, score: Callable[[Picture, Picture, Mask], float], *, higher: bool, digits: int, unit: str = ""
 ) -> ImageMetric:
     """A metric of what lies outside the edit."""
-
-    def scores(evidence: Evidence) -> list[float]:
-        sides = zip(evidence.asked["source"], evidence.pictures, evidence.asked["edit"], strict=True)
-        return [score(*each) for each in sides]
-
-    return ImageMetric(name, higher_is_better=higher, digits=digits, unit=unit, needs=("source", "edit"), scores=scores)
+    return ImageMetric(
+        name,
+        higher_is_better=higher,
+        digits=digits,
+        unit=unit,
+        needs=("source", "edit"),
+        scores=lambda evidence: _of_backgrounds(evidence, score),
+        left_out=_LEFT_OUT,
+    )
 
 
 def background_lpips_scores(evidence: Evidence) -> list[float]:
-    """Return ``background_lpips`` of each picture."""
+    """Return ``background_lpips`` of each picture; NaN where all of it is edited, which the mean leaves out."""
+    return _of_backgrounds(evidence, partial(background_lpips, distances=evidence.network.distances))
+
+
+def _of_backgrounds(evidence: Evidence, score: Callable[[Picture, Picture, Mask], float]) -> list[float]:
+    """NaN where all of a picture is edited (PIE-Bench's changes of style), as PIE-Bench's own evaluation has it."""
     sides = zip(evidence.asked["source"], evidence.pictures, evidence.asked["edit"], strict=True)
-    return [background_lpips(*each, evidence.network.distances) for each in sides]
+    return [np.nan if edit.all() else score(source, edited, edit) for source, edited, edit in sides]
+
+
+_LEFT_OUT = "edited as a whole, or unchanged outside of the edit (infinite)"
 
 
 BACKGROUND_PSNR = _kept("background_psnr", background_psnr, higher=True, digits=2, unit="dB")
@@ -143,4 +155,5 @@ BACKGROUND_LPIPS = ImageMetric(
     needs=("source", "edit"),
     network="lpips",
     scores=background_lpips_scores,
+    left_out=_LEFT_OUT,
 )

@@ -118,6 +118,22 @@ def test_the_background_is_judged_outside_the_edit_alone(sample) -> None:
     assert values["background_ssim"].per_image["inside"] == pytest.approx(1)
 
 
+@pytest.mark.parametrize("name", ["background_psnr", "background_mse", "background_ssim"])
+def test_a_picture_that_is_edited_as_a_whole_has_no_background(sample, name) -> None:
+    source = np.random.default_rng(0).integers(0, 255, (32, 32, 3)).astype(np.uint8)
+    edit = np.zeros((32, 32), bool)
+    edit[:16] = True
+    samples = [
+        asked_for(sample, "part", 255 - source, source=source, edit=edit),
+        asked_for(sample, "style", 255 - source, source=source, edit=np.ones_like(edit)),
+    ]
+    value = Engine(Setup()).measure(samples, [name])[name]
+    assert value.per_image.keys() == {"part"}
+    assert value.value == value.per_image["part"]
+    assert "1 of 2 pictures are edited as a whole" in value.note
+    assert "edited as a whole" in Engine(Setup()).measure(samples[1:], [name])[name].reason
+
+
 def test_an_observer_may_decline(sample) -> None:
     def declines(picture: np.ndarray, asked: object) -> None:
         raise CannotMeasure("pictures of another size")
