@@ -184,7 +184,7 @@ class Measuring:
     def _reference(self, row: Row) -> Reference:
         if self.reference_method is None:
             return self.reference
-        if self.base is None:
+        if self.base is None or any(job.key not in self.store.records for job in self.base.jobs):
             return MissingReference(f"needs a row '{self.reference_method}', and this run has none")
         if row is self.base:
             return MissingReference("the pictures of this row are what the others are compared with")

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from t2ibench.bench.rows import AdapterRow
+from t2ibench.core.errors import BenchError
+
 SUITE = """
 name = "wide"
 version = 1
@@ -51,6 +54,20 @@ def test_the_row_that_is_the_reference_has_a_reason_and_the_others_a_distance(ru
 
 def test_without_that_row_there_is_no_distance(run: Callable) -> None:
     code, err, (wide,) = run("--methods", "sd15[checkpoint=zoo:mini-sd,steps=1]")
+    assert code == 0, err
+    assert "needs a row 'sd15[checkpoint=zoo:mini-sd]'" in wide["metrics"]["fid"]["reason"]
+
+
+def test_nor_is_there_one_where_that_row_could_not_be_made(run: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = AdapterRow.load
+
+    def load(self: AdapterRow) -> None:
+        if self.size == (64, 64):
+            raise BenchError("it does not load")
+        real(self)
+
+    monkeypatch.setattr(AdapterRow, "load", load)
+    code, err, (wide,) = run()
     assert code == 0, err
     assert "needs a row 'sd15[checkpoint=zoo:mini-sd]'" in wide["metrics"]["fid"]["reason"]
 
