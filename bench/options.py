@@ -122,10 +122,10 @@ def skip(options: Options, skipped: list[Skipped], method: str, error: BenchErro
     skipped.append(Skipped(method=method, reason=str(error)))
 
 
-def default_batch(size: int, device: str) -> int:
+def default_batch(height: int, width: int, device: str) -> int:
     """Pictures per batch: as many as take the memory of one (CPU) or eight (accelerator) at 512 × 512.
 
     At most 16 (CPU, where more are no faster) or 32: a run of few small pictures still has batches to time.
     """
     pictures, most = (1, 16) if device == "cpu" else (8, 32)
-    return max(1, min(most, pictures * 512 * 512 // (size * size)))
+    return max(1, min(most, pictures * 512 * 512 // (height * width)))

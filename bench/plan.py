@@ -34,7 +34,7 @@ def make_plan(options: Options, directory: Path) -> Plan:
 
 def plan_methods(options: Options) -> Plan:
     """Plan a suite that makes pictures from prompts."""
-    dataset, size = find_dataset(options), options.suite.sampling.size
+    dataset, sampling = find_dataset(options), options.suite.sampling
     prompts = {prompt.id: prompt for prompt in dataset.prompts(data_root(options.data_root))}
     usable, skipped = _usable(options, {name: prompt.text for name, prompt in prompts.items()})
     kept = set.intersection(set(prompts), *(item.prompts for item in usable if item.prompts is not None))
@@ -57,7 +57,8 @@ def plan_methods(options: Options) -> Plan:
         if item.prompts is not None
     ]
     notes += limit_notes(options, len(kept))
-    batch = options.batch_size or default_batch(size, options.device)
+    widest = max((_width(item.method, sampling) for item in usable), default=sampling.size)
+    batch = options.batch_size or default_batch(sampling.size, widest, options.device)
     root = data_root(options.data_root)
 
     def asked(request: Request, kind: str) -> Pixels | None:

@@ -152,4 +152,4 @@ def _read(path: Path) -> tuple[NDArray[np.float32], str | None]:
 
 
 def _batch(options: Options, size: tuple[int, int]) -> int:
-    return options.batch_size or default_batch(max(size), options.device)
+    return options.batch_size or default_batch(*size, options.device)

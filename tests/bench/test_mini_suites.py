@@ -11,6 +11,7 @@ import pytest
 
 from t2ibench.adapters.codecs.baselines import Bicubic
 from t2ibench.bench.options import Options, default_batch, methods_of
+from t2ibench.bench.plan import make_plan
 from t2ibench.bench.suites import SUITES, find_suite
 from t2ibench.core.errors import BenchError
 
@@ -72,7 +73,21 @@ def test_the_suite_says_how_many_prompts_and_batches_fit_small_pictures(bench: B
     assert status == 0, err
     assert "suite mini: 128 of 2,048 items, batches of 16" in out
     assert "scenes: 128 pictures to make" in out
-    assert (default_batch(512, "cpu"), default_batch(512, "cuda:0"), default_batch(64, "cuda:0")) == (1, 8, 32)
+    assert [default_batch(side, side, device) for side, device in ((512, "cpu"), (512, "cuda:0"), (64, "cuda:0"))] == [
+        1, 8, 32,
+    ]  # fmt: skip
+
+
+def test_fewer_wide_pictures_fit_in_a_batch(tmp_path: Path) -> None:
+    (tmp_path / "prompts.txt").write_text("a lake\n")
+    (tmp_path / "0.png").write_bytes(b"")
+    wide = find_suite("prompts", {"sampling.width": 3072})
+    methods = f"folder:{tmp_path}"
+    batches = [
+        make_plan(Options(suite, methods, device="cuda:0", prompts=tmp_path / "prompts.txt"), tmp_path).batch_size
+        for suite in (find_suite("prompts"), wide)
+    ]
+    assert batches == [8, 1]
 
 
 def test_claims_are_by_the_excess_over_real_pictures(bench: Bench, zoo: Path, tmp_path: Path) -> None:
