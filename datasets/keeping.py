@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from io import BytesIO
 from typing import Any
@@ -27,7 +28,7 @@ def keep(kind: str, identity: Sequence[Any], make: Callable[[], NDArray[Any]]) -
     try:
         with np.load(path) as kept:
             return np.asarray(kept["array"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         array = make()
     buffer = BytesIO()
     np.savez_compressed(buffer, array=array)

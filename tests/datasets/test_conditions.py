@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -147,10 +148,13 @@ def test_another_model_looks_anew(photo: Path, faces: list[np.ndarray], tmp_path
     assert first != second
 
 
-def test_what_is_damaged_in_the_cache_is_made_anew(photo: Path, faces: list[np.ndarray]) -> None:
+@pytest.mark.parametrize("damaged", [lambda data: data[:50], lambda data: data[:60] + b"\xff" * 60 + data[120:]])
+def test_what_is_damaged_in_the_cache_is_made_anew(
+    photo: Path, faces: list[np.ndarray], damaged: Callable[[bytes], bytes]
+) -> None:
     before = photo_condition(photo, "landmarks", 32, 32, WeightsFinder())
     (kept,) = cache_dir().rglob("*.npz")
-    kept.write_bytes(kept.read_bytes()[:50])
+    kept.write_bytes(damaged(kept.read_bytes()))
     after = photo_condition(photo, "landmarks", 32, 32, WeightsFinder())
     assert before is not None and before == after
     assert np.array_equal(before.read(), after.read())
