@@ -135,6 +135,8 @@ class Measuring:
         suite = options.suite
         self.names = list(suite.metrics if options.metrics is None else options.metrics)
         self.asked = plan.asked
+        self.unknown: dict[str, str] = {}
+        """Why the dataset cannot tell what its pictures should show, by kind."""
         self.kinds = self._kinds(plan) if plan.reference is None else set()
         setup = Setup(
             clip_model=suite.clip.model,
@@ -161,6 +163,7 @@ class Measuring:
             reference=self.reference if self.base is None else [_to_be_made(job) for job in self.base.jobs],
             asked=self.kinds,
         )
+        problems = {name: self._why(name, problem) for name, problem in problems.items()}
         if problems and (options.metrics is not None or options.strict):
             kind = "codecs, which have no prompts" if plan.reference else "prompts, which have no targets"
             raise BenchError("; ".join(f"{name}: {why}" for name, why in problems.items()) + f" (a suite of {kind})")
@@ -175,6 +178,10 @@ class Measuring:
         samples = [self._sample(job) for job in row.jobs]
         with task(f"{row.method} metrics", len(samples)) as report:
             values = self.engine.measure(samples, self.names, reference=self._reference(row), progress=report)
+        values = {
+            name: value.model_copy(update={"reason": self._why(name, value.reason)}) if value.reason else value
+            for name, value in values.items()
+        }
         jobs = {job.key: job for job in row.jobs}
         for name, value in values.items():
             for key, score in value.per_image.items():
@@ -194,7 +201,18 @@ class Measuring:
         """What the metrics hold pictures against, of what the dataset knows at all."""
         wanted = {need for name in self.names for need in METRICS.get(name).needs if need in ASKED}
         request = next((row.jobs[0].source for row in plan.rows if row.jobs), None)
-        return {kind for kind in wanted if request and _knows(plan, request, kind)}
+        return {kind for kind in wanted if request and self._is_known(plan, request, kind)}
+
+    def _is_known(self, plan: Plan, request: Request, kind: str) -> bool:
+        try:
+            plan.asked(request, kind)
+        except BenchError as error:
+            self.unknown[kind] = str(error)
+        return kind not in self.unknown
+
+    def _why(self, name: str, problem: str) -> str:
+        """Why a metric cannot be computed: ``problem``, unless more is known of what it needs."""
+        return next((self.unknown[need] for need in METRICS.get(name).needs if need in self.unknown), problem)
 
     def _sample(self, job: Job) -> Sample:
         target = self._stored(self.targets[job.prompt_id], job.prompt_id) if self.reference_row else None
@@ -228,14 +246,6 @@ def _to_be_made(job: Job) -> Sample:
         raise BenchError(f"'{job.key}' is not made yet")
 
     return Sample(job.key, "", load)
-
-
-def _knows(plan: Plan, request: Request, kind: str) -> bool:
-    try:
-        plan.asked(request, kind)
-    except BenchError:
-        return False
-    return True
 
 
 def reference_of(options: Options, metrics: Sequence[str]) -> Reference:

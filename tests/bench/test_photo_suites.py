@@ -91,6 +91,15 @@ def test_editing(bench: Bench, tiny_sd: Path, tmp_path: Path) -> None:
     assert result["n"] == 2
 
 
+def test_a_model_that_is_missing_is_the_reason_of_a_metric(bench: Bench, tiny_sd: Path, tmp_path: Path) -> None:
+    status, _, err = bench(
+        "run", "--suite", "editing", "--images", write_pie_bench(tmp_path / "pie"), *SMALL,
+        "--methods", f"sdedit[base=sd15[checkpoint={tiny_sd}]]", "--metrics", "depth_rmse", "--out", tmp_path / "run",
+    )  # fmt: skip
+    assert status == 2
+    assert "'depth' are missing" in err
+
+
 def test_editing_without_the_benchmark(bench: Bench, tmp_path: Path) -> None:
     status, _, err = bench("run", "--suite", "editing", "--data-root", tmp_path, "--out", tmp_path / "run")
     assert status == 2
