@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil
 from typing import TYPE_CHECKING
 
 from ..core.errors import BenchError
@@ -33,9 +34,8 @@ class SDEdit(Editing):
     def load(self, device: str, dtype: str) -> None:
         steps, scheduler = self.settings.steps or 0, self.settings.scheduler
         if self.run_steps == 0:
-            raise BenchError(
-                f"t0={self.t0:g} leaves none of {steps} steps: give t0 of at least {1 / max(steps, 1):.4g}"
-            )
+            least = ceil(10_000 / max(steps, 1)) / 10_000  # rounded up, so that it does leave one
+            raise BenchError(f"t0={self.t0:g} leaves none of {steps} steps: give t0 of at least {least:g}")
         if scheduler == "pndm" and self.run_steps < steps:
             raise BenchError("scheduler 'pndm' cannot start in the middle of its steps: use scheduler=ddim")
         super().load(device, dtype)

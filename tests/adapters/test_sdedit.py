@@ -137,6 +137,7 @@ def test_own_default_scheduler_and_the_suites(tiny_sd: Path) -> None:
         ("t0=nan", "t0=nan must be"),
         ("t0=half", "t0=half must be"),
         ("t0=0.2,steps=4", "at least 0.25"),
+        ("t0=0.3333,steps=3", "at least 0.3334"),
         ("scheduler=pndm", "'pndm' cannot start in the middle"),
     ],
 )
