@@ -12,12 +12,14 @@ from dataclasses import asdict
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from statistics import fmean
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from .. import adapters
 from ..adapters.base import Adapter, Stage
 from ..adapters.codecs.base import Codec, translate
 from ..core.errors import BenchError
@@ -30,6 +32,8 @@ from .store import Produced, Record
 
 LIBRARIES = ("t2ibench", "torch", "diffusers", "transformers")
 """Another version of these may make other pictures from the same weights."""
+ADAPTERS = Path(adapters.__file__).parent
+"""So may any file in here: nobody keeps a list of the networks and helpers that a method uses."""
 
 
 class Job(NamedTuple):
@@ -172,18 +176,20 @@ class AdapterRow(Row):
         stages, request = self.adapter.stages(), self.jobs[0].source
         if not stages:
             return Cost()
-        macs = {}
+        macs, forwards = {}, {}
         for name, stage in stages.items():
             module = on_meta(stage.module)
             macs[name] = count_macs(partial(module, *stage.inputs(request, "meta")))
+            # On average: requests differ in how many regions they have.
+            forwards[name] = fmean(stage.forwards(job.source) for job in self.jobs)
         # The denoiser is the UNet, else what runs most often: a ControlNet runs as often as the UNet does.
-        core = max(stages, key=lambda name: (name == "unet", stages[name].forwards(request)))
+        core = max(stages, key=lambda name: (name == "unet", forwards[name]))
         return Cost(
             # A network may run in several stages, as the UNet does in an inversion.
             params=sum(count_params(module) for module in {stage.module for stage in stages.values()}),
             macs_per_forward=macs[core],
-            forwards_per_image=stages[core].forwards(request),
-            macs_per_image=sum(macs[name] * stage.forwards(request) for name, stage in stages.items()),
+            forwards_per_image=round(forwards[core]),
+            macs_per_image=round(sum(macs[name] * forwards[name] for name in stages)),
         )
 
     def unload(self) -> None:
@@ -352,9 +358,10 @@ def _codes(adapter: Adapter) -> list[Any]:
 
 
 def _code(kind: type) -> list[Any]:
-    """What tells one version of a class from another: its name, its source files, and the libraries below it."""
-    files = {inspect.getsourcefile(base) for base in kind.__mro__ if base.__module__ not in ("builtins", "abc")}
-    sources = [sha256_file(Path(file)) for file in sorted(filter(None, files)) if Path(file).is_file()]
+    """What tells one version of a class from another: its name, its code, and the libraries below it."""
+    own = (inspect.getsourcefile(base) for base in kind.__mro__ if base.__module__ not in ("builtins", "abc"))
+    files = {file for file in map(Path, filter(None, own)) if file.is_file()} | {*ADAPTERS.rglob("*.py")}
+    sources = sorted({sha256_file(file) for file in files})  # the same wherever the package is installed
     return [kind.__module__, kind.__qualname__, sources, [version(name) for name in LIBRARIES]]
 
 

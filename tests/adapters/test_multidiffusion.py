@@ -432,6 +432,15 @@ def test_cost_counts_views_at_their_own_size(tiny_sd: Path) -> None:
     assert row.trial() > 0
 
 
+def test_cost_is_the_mean_of_requests_with_other_numbers_of_regions(tiny_sd: Path) -> None:
+    from t2ibench.bench.rows import AdapterRow
+
+    method = f"multidiffusion[base=sd15[checkpoint={tiny_sd}],steps=3]"
+    row = AdapterRow(method, make_adapter(method), [MIXED[0], MIXED[2]], "cpu", "fp32")
+    row.load()
+    assert row.facts().cost.forwards_per_image == 3.5 * 2 * 3, "3 and 4 views"
+
+
 def test_settings_and_traits() -> None:
     regions, panorama = make_adapter("multidiffusion"), make_adapter("multidiffusion[mode=panorama]")
     assert (regions.settings.scheduler, regions.settings.steps, regions.settings.guidance) == ("ddim", 50, 7.5)
