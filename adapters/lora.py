@@ -40,7 +40,7 @@ def merge_lora(file: Path, text_encoder: nn.Module, unet: nn.Module) -> None:
         with quiet("diffusers"):
             weights, _ = pipeline.lora_state_dict(str(file), unet_config=unet.config, **LOCAL)
             pipeline.load_lora_weights(str(file), **LOCAL)
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
         # torch names the first weight that does not fit on its second line.
         why = first_line(error) if len(str(error).splitlines()) < 2 else str(error).splitlines()[1].strip()
         raise BenchError(f"LoRA '{file}' does not fit this base: {why}") from error

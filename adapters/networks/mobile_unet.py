@@ -23,7 +23,8 @@ class MobileUNet(TextUNet):
     block run ``down_transformers`` or ``up_transformers`` transformers: cross-attention and feed-forward, with
     self-attention before them where ``self_attention`` says so (16×16 alone in the paper). ``separable`` resolutions
     have a depthwise and a pointwise convolution in place of each 3×3 one in their ResNet blocks. There is no block in
-    the middle. ``attention`` is ``softmax`` or ``relu``; the paper fine-tunes to ReLU after training.
+    the middle. ``attention`` is ``softmax`` or ``relu``; the paper fine-tunes to ReLU after training. ``sample_size``,
+    the side of the latents that it is trained on, decides nothing here; others read it, as in diffusers' UNets.
     """
 
     @register_to_config  # type: ignore[untyped-decorator]
@@ -43,6 +44,7 @@ class MobileUNet(TextUNet):
         expansion: int = 3,
         attention: str = "softmax",
         norm_num_groups: int = 32,
+        sample_size: int = 64,
     ) -> None:
         super().__init__()
         if attention not in KINDS:

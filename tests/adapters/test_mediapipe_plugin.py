@@ -170,6 +170,29 @@ def test_it_steers_any_base_whose_levels_fit_and_at_strength_0_none(
     assert (steered == made.generate(requests[::-1])[::-1]).all()
 
 
+def test_a_lora_is_merged_into_snapfusion_below_it(
+    tiny_snapfusion: Path, controlled: Controlled, loaded: Any, trained: Path, tmp_path: Path
+) -> None:
+    from diffusers import StableDiffusionPipeline
+    from peft import LoraConfig
+    from peft.utils import get_peft_model_state_dict
+
+    from t2ibench.adapters.networks.efficient_unet import EfficientUNet
+
+    unet = EfficientUNet.from_pretrained(tiny_snapfusion / "unet")
+    torch.manual_seed(0)
+    unet.add_adapter(LoraConfig(r=2, lora_alpha=2, init_lora_weights=False, target_modules=["to_q"]))
+    weights = get_peft_model_state_dict(unet)
+    StableDiffusionPipeline.save_lora_weights(tmp_path, unet_lora_layers=weights)
+    below = text(f"snapfusion[checkpoint={tiny_snapfusion}]", trained, "condition=depth,steps=2,guidance=5")
+    plain, made = loaded(below), loaded(f"{below[:-1]},lora={tmp_path / 'pytorch_lora_weights.safetensors'}]")
+    layer = "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q"
+    change = weights[f"{layer}.lora_B.weight"] @ weights[f"{layer}.lora_A.weight"]
+    before, after = (each.base.unet.get_submodule(layer).weight for each in (plain, made))
+    assert torch.allclose(after, before + change, atol=1e-6)
+    assert (made.generate([controlled(0, "depth")]) != plain.generate([controlled(0, "depth")])).any()
+
+
 def test_an_untrained_one_is_the_base_bit_for_bit(
     tiny_sd: Path, controlled: Controlled, loaded: Any, untrained: Path
 ) -> None:
