@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import BenchError
+from .keeping import digest
 
 PERSON = "person"
 
@@ -31,6 +32,13 @@ class Instance:
     """Whether it is many objects in one; ``outline`` then is a run-length code."""
     outline: Any
     """Polygons, each (corners, 2) of x and y in pixels, or a run-length code: ``size`` and ``counts``."""
+
+    @property
+    def digest(self) -> str:
+        """32 hex digits that change with the outline."""
+        runs = isinstance(self.outline, dict)
+        outline = [self.outline["counts"]] if runs else [each.tolist() for each in self.outline]
+        return digest([self.height, self.width, *outline])
 
     def mask(self) -> NDArray[np.bool_]:
         """Return where the object is, (height, width)."""

@@ -256,3 +256,9 @@ def test_no_object_is_passed_over_that_fills_its_share(size: tuple[int, int]) ->
             instance = Instance("car", 60, 100, min(wide, 100 - left) * 60 / 6000, False, [corners])
             if fit_mask(instance.mask(), *size).mean() >= 0.05:
                 assert instance.may_fill(0.05, *size)
+
+
+def test_masks_are_not_made_again_to_choose_among_them(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = SMALL.regions(root, prompt(1), 64, 64)
+    monkeypatch.setattr(Instance, "mask", lambda self: pytest.fail("made again"))
+    assert SMALL.regions(root, prompt(1), 64, 64) == first
