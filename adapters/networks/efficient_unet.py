@@ -16,8 +16,8 @@ class EfficientUNet(TextUNet, AttentionMixin):  # type: ignore[misc]
     ``*_resnets`` and ``*_attentions`` count ResNet and cross-attention blocks: downwards from the highest resolution,
     upwards from the lowest. The paper sums the lowest resolution's ResNet blocks (7 in SD1.5, 4 in its own) over down,
     middle and up; with one at least on each way, 1 + 1 + 2 is the split of 4 that reads every skip connection.
-    Transformers are spread evenly over the ResNet blocks of a stage: 6 at 2 make 3 after each. ``sample_size``, the side
-    of the latents that it is trained on, decides nothing here; others read it, as in diffusers' UNets.
+    Transformers are spread evenly over the ResNet blocks of a stage: 6 at 2 make 3 after each. ``sample_size``, the
+    side of the latents that it is trained on, decides nothing here; others read it, as in diffusers' UNets.
     """
 
     @register_to_config  # type: ignore[untyped-decorator]

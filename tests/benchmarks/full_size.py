@@ -25,22 +25,23 @@ import numpy as np
 SIDE = 512
 STEPS = 2
 TEXT = "a photo of a bus"
-SCHEDULE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 
+SD15 = "base=sd15[checkpoint={folder}/sd15]"
 METHODS = {
-    "sd15": "sd15[checkpoint={sd15},{sampling}]",
-    "controlnet": "controlnet[base=sd15[checkpoint={sd15}],condition=canny,checkpoint={controlnet},{sampling}]",
-    "t2i-adapter": "t2i-adapter[base=sd15[checkpoint={sd15}],condition=depth,checkpoint={t2i},{sampling}]",
-    "mediapipe-plugin": "mediapipe-plugin[base=sd15[checkpoint={sd15}],condition=canny,checkpoint={plugin},{sampling}]",
-    "plug-and-play": "plug-and-play[base=sd15[checkpoint={sd15}],inversion_steps=2,{sampling}]",
-    "snapfusion": "snapfusion[checkpoint={snapfusion},{sampling}]",
-    "mobilediffusion": "mobilediffusion[checkpoint={mobile}]",
-    "mobilediffusion-lite": "mobilediffusion[checkpoint={mobile_lite},{sampling}]",
-    "multidiffusion": "multidiffusion[base=sd15[checkpoint={sd15}],{sampling}]",
-    "panorama": "multidiffusion[base=sd15[checkpoint={sd15}],mode=panorama,{sampling}]",
-    "unitune": "unitune[base=sd15[checkpoint={sd15}],fine_tuning_steps=1,batch=1,gradient_checkpointing=yes,"
-    "{sampling}]",
-    "sdedit": "sdedit[base=sd15[checkpoint={sd15}],t0=1,{sampling}]",
+    "sd15": "sd15[checkpoint={folder}/sd15,{sampling}]",
+    "controlnet": f"controlnet[{SD15},condition=canny,checkpoint={{folder}}/controlnet,{{sampling}}]",
+    "t2i-adapter": f"t2i-adapter[{SD15},condition=depth,checkpoint={{folder}}/t2i-adapter,{{sampling}}]",
+    "mediapipe-plugin": f"mediapipe-plugin[{SD15},condition=canny,checkpoint={{folder}}/plugin,{{sampling}}]",
+    "plugin-on-snapfusion": "mediapipe-plugin[base=snapfusion[checkpoint={folder}/snapfusion],condition=canny,"
+    "checkpoint={folder}/plugin,{sampling}]",
+    "plug-and-play": f"plug-and-play[{SD15},inversion_steps=2,{{sampling}}]",
+    "snapfusion": "snapfusion[checkpoint={folder}/snapfusion,{sampling}]",
+    "mobilediffusion": "mobilediffusion[checkpoint={folder}/mobilediffusion]",
+    "mobilediffusion-lite": "mobilediffusion[checkpoint={folder}/mobilediffusion-lite,{sampling}]",
+    "multidiffusion": f"multidiffusion[{SD15},{{sampling}}]",
+    "panorama": f"multidiffusion[{SD15},mode=panorama,{{sampling}}]",
+    "unitune": f"unitune[{SD15},fine_tuning_steps=1,batch=1,gradient_checkpointing=yes,{{sampling}}]",
+    "sdedit": f"sdedit[{SD15},t0=1,{{sampling}}]",
 }
 
 
@@ -50,7 +51,8 @@ def random_network(build: Callable[[], Any]) -> Any:
 
     with torch.device("meta"):
         network = build()
-    network = network.to(torch.bfloat16).to_empty(device="cpu")
+    # Not its own: diffusers warns of modules to keep in float32, of which there are none.
+    network = torch.nn.Module.to(network, torch.bfloat16).to_empty(device="cpu")
     generator = torch.Generator().manual_seed(0)
     for name, parameter in network.named_parameters():
         if parameter.ndim < 2:
@@ -65,49 +67,25 @@ def random_network(build: Callable[[], Any]) -> Any:
 
 def make_checkpoints(folder: Path) -> None:
     """Write what is missing of the checkpoints."""
-    from diffusers import AutoencoderKL, ControlNetModel, DDIMScheduler, T2IAdapter, UNet2DConditionModel
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+    from diffusers import DDIMScheduler
+    from transformers import CLIPTokenizer
 
-    from t2ibench.adapters import checkpoints
-    from t2ibench.adapters.networks import decoder, diffusion_plugin, efficient_unet, mobile_unet
+    from t2ibench.adapters import checkpoints, full_size
 
     sys.path.insert(0, str(Path(__file__).parents[1]))
     from conftest import write_tokenizer
 
     write_tokenizer(folder / "tokenizer")
-    words = CLIPTokenizer.from_pretrained(folder / "tokenizer")
-    clip = CLIPTextConfig(
-        hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12, projection_dim=768,
-        bos_token_id=49406, eos_token_id=49407, pad_token_id=49407,
-    )  # fmt: skip
-
-    def vae(latents: int, blocks: int) -> Callable[[], Any]:
-        return lambda: AutoencoderKL(
-            block_out_channels=(128, 256, 512, 512), layers_per_block=blocks, latent_channels=latents,
-            down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
-        )  # fmt: skip
-
-    def pipeline(name: str, prediction: str = "epsilon", **networks: Callable[[], Any]) -> None:
+    tokenizer, factories = CLIPTokenizer.from_pretrained(folder / "tokenizer"), full_size.factories()
+    for name, networks in full_size.PIPELINES.items():
         if not (folder / name / "model_index.json").exists():
-            made = {part: random_network(build) for part, build in networks.items()}
-            text = random_network(lambda: CLIPTextModel(clip))
-            scheduler = DDIMScheduler(**SCHEDULE, prediction_type=prediction)
-            parts = {"text_encoder": text, "tokenizer": words, "scheduler": scheduler, **made}
-            checkpoints.save(folder / name, "StableDiffusionPipeline", parts)
-
-    def single(name: str, build: Callable[[], Any]) -> None:
+            prediction = "v_prediction" if name == "snapfusion" else "epsilon"
+            scheduler = DDIMScheduler.from_config({**full_size.SCHEDULE, "prediction_type": prediction})
+            parts = {part: random_network(factories[network]) for part, network in networks.items()}
+            checkpoints.save(folder / name, name, {"tokenizer": tokenizer, "scheduler": scheduler, **parts})
+    for name, network in full_size.SINGLE.items():
         if not (folder / name / "config.json").exists():
-            random_network(build).save_pretrained(folder / name)
-
-    pipeline("sd15", unet=lambda: UNet2DConditionModel(cross_attention_dim=768, sample_size=64, attention_head_dim=8),
-             vae=vae(4, 2))  # fmt: skip
-    pipeline("snapfusion", "v_prediction", unet=efficient_unet.EfficientUNet, vae=vae(4, 2),
-             decoder=decoder.LatentDecoder)  # fmt: skip
-    for name, unet in (("mobile", mobile_unet.MobileUNet), ("mobile_lite", mobile_unet.lite)):
-        pipeline(name, unet=unet, vae=vae(8, 1), decoder=decoder.mobilediffusion_lite)
-    single("controlnet", lambda: ControlNetModel(cross_attention_dim=768))
-    single("t2i", lambda: T2IAdapter(in_channels=3, adapter_type="full_adapter", channels=[320, 640, 1280, 1280]))
-    single("plugin", lambda: diffusion_plugin.DiffusionPlugin(**diffusion_plugin.full_size()))
+            random_network(factories[network]).save_pretrained(folder / name)
 
 
 def request_for(name: str) -> Any:
@@ -128,9 +106,8 @@ def smoke(name: str, folder: Path) -> dict[str, Any]:
     """Run one method in this process."""
     from t2ibench.adapters import make_adapter
 
-    places = {path.name: path for path in folder.iterdir()}
     start = time.perf_counter()
-    adapter = make_adapter(METHODS[name].format(**places, sampling=f"scheduler=ddim,steps={STEPS}"))
+    adapter = make_adapter(METHODS[name].format(folder=folder, sampling=f"scheduler=ddim,steps={STEPS}"))
     adapter.load("cpu", "bf16")
     loaded = time.perf_counter()
     request = request_for(name)
@@ -146,23 +123,30 @@ def smoke(name: str, folder: Path) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    """Run the methods one after the other."""
+def main() -> int:
+    """Run the methods one after the other; 1 where one of them failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("methods", nargs="*", help=f"of {', '.join(METHODS)}; all where none is named")
+    parser.add_argument(
+        "methods", nargs="*", metavar="METHOD", help=f"of {', '.join(METHODS)}; all where none is named"
+    )
     parser.add_argument("--checkpoints", type=Path, default=Path(tempfile.gettempdir()) / "t2ibench-full-size")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
+    if unknown := [name for name in given.methods if name not in METHODS]:
+        parser.error(f"unknown: {', '.join(unknown)} (known: {', '.join(METHODS)})")
     if given.here:
         print(json.dumps(smoke(given.methods[0], given.checkpoints)))
-        return
+        return 0
     make_checkpoints(given.checkpoints)
+    failed = 0
     for name in given.methods or METHODS:
         command = [sys.executable, __file__, name, "--here", "--checkpoints", str(given.checkpoints)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
-            print(f"{name}: failed: {done.stderr.strip().splitlines()[-1]}", flush=True)
+            failed = 1
+            why = done.stderr.strip().splitlines() or [f"ended by signal {-done.returncode}: out of memory?"]
+            print(f"{name}: failed: {why[-1]}", file=sys.stderr, flush=True)
             continue
         found = json.loads(done.stdout.splitlines()[-1])
         if given.json:
@@ -171,7 +155,8 @@ def main() -> None:
         ran = ", ".join(f"{part} {count}" for part, count in found["forwards"].items())
         print(f"{name:21} load {found['load_s']:5.1f} s, generate {found['generate_s']:6.1f} s, "
               f"peak {found['peak_memory_bytes'] / 1e9:5.2f} GB; forwards: {ran}", flush=True)  # fmt: skip
+    return failed
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
