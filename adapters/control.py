@@ -20,6 +20,7 @@ from .base import Stage
 from .counting import on_meta
 from .lora import lora_file
 from .on_base import OnBase
+from .options import share
 from .sd15 import Control
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Window(NamedTuple):
     @classmethod
     def of(cls, start: str, end: str) -> Window:
         """Return the window of two options; BenchError unless 0 ≤ start < end ≤ 1."""
-        window = cls(number("start", start, most=1), number("end", end, most=1))
+        window = cls(share("start", start), share("end", end))
         if not window.start < window.end:
             raise BenchError(f"start={start} must be below end={end}")
         return window
@@ -249,15 +250,3 @@ def network_folder(text: str) -> Path:
         owner, name, subfolder = text.split("/", 2)
         hub_id = f"{owner}/{name}"
     return checkpoints.resolve(hub_id, patterns=checkpoints.component_patterns(subfolder)) / subfolder
-
-
-def number(name: str, text: str, *, most: float = float("inf")) -> float:
-    """Return the number that an option's text says; BenchError unless it is from 0 to ``most``."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= most or value == float("inf"):
-        limits = f"from 0 to {most:g}" if most < float("inf") else "of at least 0"
-        raise BenchError(f"{name}={text} must be a number {limits}")
-    return value

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from ..core.errors import BenchError
 from ..datasets.request import Request
 from .base import Stage, Traits
-from .control import PROBE, Controlled, Window, number, skip_channels
+from .control import PROBE, Controlled, Window, skip_channels
+from .options import amount
 from .sd15 import Control
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class ControlNet(Controlled):
 
     def _scales(self, text: str) -> list[float]:
         count = len(self.conditions)
-        scales = [number("scale", part) for part in text.split("+")]
+        scales = [amount("scale", part) for part in text.split("+")]
         if len(scales) not in (1, count):
             raise BenchError(f"scale={text} has {len(scales)} parts for {count} conditions")
         return scales * count if len(scales) == 1 else scales

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import BenchError
 from ..datasets.request import Request
 from .base import Stage, Traits
 from .on_base import OnBase
 
 if TYPE_CHECKING:
     import torch
-
-N = TypeVar("N", int, float)
 
 
 class Editing(OnBase):
@@ -58,19 +55,3 @@ def read_source(request: Request) -> tuple[str, NDArray[np.uint8]]:
     picture = request.source_picture()
     assert request.source is not None
     return request.source.digest, picture
-
-
-def option(name: str, text: str, kind: type[N], fits: Callable[[N], bool], expected: str) -> N:
-    """Return the number that the option ``name`` was given as text; BenchError unless it ``fits``."""
-    try:
-        value = kind(text)
-    except ValueError:
-        value = None
-    if value is None or not fits(value):
-        raise BenchError(f"{name}={text} must be {expected}")
-    return value
-
-
-def share(name: str, text: str) -> float:
-    """Return the option ``name``, a number from 0 to 1."""
-    return option(name, text, float, lambda value: 0 <= value <= 1, "a number from 0 to 1")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from ..core.errors import BenchError
 from ..datasets.request import Request
 from .base import Traits
-from .control import FeatureControlled, number
+from .control import FeatureControlled
+from .options import share
 
 if TYPE_CHECKING:
     import torch
@@ -33,7 +34,7 @@ class MediaPipePlugin(FeatureControlled):
                 "mediapipe-plugin has no public weights in a format that is read here: pass checkpoint=ID_OR_DIR"
             )
         super().__init__(condition=condition, checkpoint=checkpoint, base=base, lora=lora)
-        self.strength = number("strength", strength, most=1)
+        self.strength = share("strength", strength)
 
     def inputs(self, requests: Sequence[Request]) -> torch.Tensor:
         """Return condition maps (B, 3, H, W) in [-1, 1]."""

@@ -13,9 +13,10 @@ from ..core.errors import BenchError
 from ..datasets.request import Request
 from . import noise
 from .base import Images, Settings, Stage, Traits
-from .multidiffusion_options import Colour, Layout, whole
+from .multidiffusion_options import Colour, Layout
 from .multidiffusion_views import View, region_views, window_views
 from .on_base import OnBase
+from .options import whole
 from .sd15 import StableDiffusion
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..core.errors import BenchError
+from .options import whole
 
 MODES: Mapping[str, tuple[str, ...]] = {
     "regions": ("bootstrapping", "background"),
@@ -84,10 +85,3 @@ def colours(text: str) -> tuple[Colour, ...]:
     except ValueError as error:
         raise BenchError(f"background={text} must be random or a colour: white, #808080") from error
     return ((red, green, blue),)
-
-
-def whole(name: str, text: str) -> int:
-    """Return a whole number of at least 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise BenchError(f"{name}={text} must be a whole number of at least 1")
-    return int(text)

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from ..core.errors import BenchError
 from ..datasets.request import Request
 from .base import Stage
-from .editing import Editing, option, read_source, share
+from .editing import Editing, read_source
+from .options import option, share
 from .schedulers import make_scheduler
 
 if TYPE_CHECKING:

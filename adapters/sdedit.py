@@ -10,7 +10,8 @@ from ..core.errors import BenchError
 from ..datasets.request import Request
 from . import noise
 from .base import Stage
-from .editing import Editing, option
+from .editing import Editing
+from .options import option
 
 if TYPE_CHECKING:
     import torch

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..datasets.request import Request
 from .base import Traits
-from .control import FeatureControlled, Window, number
+from .control import FeatureControlled, Window
+from .options import amount
 
 if TYPE_CHECKING:
     import torch
@@ -36,7 +37,7 @@ class T2IAdapter(FeatureControlled):
         lora: str = "",
     ) -> None:
         super().__init__(condition=condition, checkpoint=checkpoint, base=base, lora=lora)
-        self.strength = number("scale", scale)
+        self.strength = amount("scale", scale)
         self.window = Window.of("0", end)
 
     def inputs(self, requests: Sequence[Request]) -> torch.Tensor:

@@ -15,7 +15,8 @@ from ..datasets.request import Request
 from . import noise
 from .base import Images, Stage
 from .checkpoints import first_line
-from .editing import option, read_source, share
+from .editing import read_source
+from .options import choice, option, share, whole
 from .schedulers import make_scheduler
 from .sdedit import SDEdit
 
@@ -74,7 +75,7 @@ class UniTune(SDEdit):
         self.fine_tuning_steps = option(
             "fine_tuning_steps", fine_tuning_steps, int, lambda n: n >= 0, "a whole number of at least 0"
         )
-        self.batch = option("batch", batch, int, lambda n: n >= 1, "a whole number of at least 1")
+        self.batch = whole("batch", batch)
         self.rate = option("rate", rate, float, lambda value: 0 < value < float("inf"), "a number above 0")
         self.interpolation = share("interpolation", interpolation)
         self.train = choice("train", train, tuple(TRAINED))
@@ -225,10 +226,3 @@ class UniTune(SDEdit):
         tuning = stages["unet"]._replace(per_image=3 * self.fine_tuning_steps * self.batch)
         first = {name: stages.pop(name) for name in ("text_encoder", "encoder")}
         return {**first, "fine_tune": tuning, **stages}
-
-
-def choice(name: str, text: str, known: tuple[str, ...]) -> str:
-    """Return the option ``name``; BenchError unless it is one of ``known``."""
-    if text not in known:
-        raise BenchError(f"{name}={text} must be one of {', '.join(known)}")
-    return text
