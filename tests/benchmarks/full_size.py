@@ -3,15 +3,14 @@
     python tests/benchmarks/full_size.py [METHOD ...] [--json]
 
 It shows that the full-size networks load, fit together and run, and what memory they take; the pictures are noise.
-Checkpoints (about 6 GB) are made once, in a folder that ``--checkpoints`` names. Peak memory is the process's resident
-set, load included.
+Checkpoints (about 6 GB) are made once, in a folder that ``--checkpoints`` names. Peak memory is the process's
+resident set beyond that of the bare interpreter with our package, loading included.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -105,7 +104,9 @@ def request_for(name: str) -> Any:
 def smoke(name: str, folder: Path) -> dict[str, Any]:
     """Run one method in this process."""
     from t2ibench.adapters import make_adapter
+    from t2ibench.bench.environment import PeakMemory
 
+    memory = PeakMemory("cpu")
     start = time.perf_counter()
     adapter = make_adapter(METHODS[name].format(folder=folder, sampling=f"scheduler=ddim,steps={STEPS}"))
     adapter.load("cpu", "bf16")
@@ -118,7 +119,7 @@ def smoke(name: str, folder: Path) -> dict[str, Any]:
         "method": name,
         "load_s": loaded - start,
         "generate_s": time.perf_counter() - loaded,
-        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "peak_memory_bytes": memory.bytes(),
         "forwards": {part: stage.forwards(request) for part, stage in adapter.stages().items()},
     }
 
