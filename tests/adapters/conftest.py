@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -132,3 +132,14 @@ def pipeline_pictures() -> Callable[..., np.ndarray]:
         return (pictures * 255).round().astype(np.uint8)
 
     return make
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Several threads may share a batch out so that a picture's place in it decides its last bits."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -291,7 +291,7 @@ def test_the_prompts_matter(tiny_sd: Path) -> None:
     assert made.noise_digest(request(0)) is None
 
 
-def test_pictures_are_bit_equal_in_any_order_whatever_is_remembered(tiny_sd: Path) -> None:
+def test_pictures_are_bit_equal_in_any_order_whatever_is_remembered(tiny_sd: Path, one_thread: None) -> None:
     requests = [request(0), request(1, "a green frog"), request(2, source=0)]
     forwards = adapter(tiny_sd).generate(requests)
     made = adapter(tiny_sd)

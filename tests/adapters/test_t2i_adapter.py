@@ -103,7 +103,7 @@ def test_mixed_requests_are_bit_equal_in_any_order(
     tiny_sd: Path, tiny_adapter: Path, controlled: Controlled, loaded: Any
 ) -> None:
     made = loaded(text(tiny_sd, tiny_adapter, "condition=canny,steps=2"))
-    requests = [controlled(index, "canny") for index in range(3)]
+    requests = [controlled(index, "canny") for index in range(4)]
     forwards = made.generate(requests)
     assert (forwards == made.generate(requests[::-1])[::-1]).all()
 
