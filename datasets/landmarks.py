@@ -5,6 +5,7 @@ A model is loaded when it is first used and then kept; one picture is looked at 
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 from abc import ABC, abstractmethod
@@ -202,6 +203,10 @@ def find_landmarker(kind: str, weights: WeightsFinder) -> Landmarker:
 @cache
 def _landmarker(kind: str, path: Path) -> Landmarker:
     return LANDMARKERS[kind](path)
+
+
+# MediaPipe closes a task when it is collected, which fails once the interpreter has taken its modules apart.
+atexit.register(_landmarker.cache_clear)
 
 
 def photo_landmarks(photo: Path, height: int, width: int, landmarker: Landmarker) -> Points | None:

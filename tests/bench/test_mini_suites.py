@@ -68,8 +68,10 @@ def test_every_row_has_its_numbers_its_time_and_its_cost(finished: tuple[Path, s
         assert title in out
 
 
-def test_the_suite_says_how_many_prompts_and_batches_fit_small_pictures(bench: Bench, zoo: Path) -> None:
-    status, out, err = bench("run", "--methods", "scenes", "--dry-run")
+def test_the_suite_says_how_many_prompts_and_batches_fit_small_pictures(
+    bench: Bench, zoo: Path, tmp_path: Path
+) -> None:
+    status, out, err = bench("run", "--methods", "scenes", "--dry-run", "--out", tmp_path)
     assert status == 0, err
     assert "suite mini: 128 of 2,048 items, batches of 16" in out
     assert "scenes: 128 pictures to make" in out
