@@ -102,11 +102,14 @@ class Landmarker(ABC):
         from mediapipe.tasks.python import BaseOptions
 
         try:
-            return self._create(BaseOptions(model_asset_path=str(self.path)))
+            task = self._create(BaseOptions(model_asset_path=str(self.path)))
         except (RuntimeError, ValueError, OSError) as error:
             raise BenchError(
                 f"weights '{self.weights.name}': MediaPipe cannot read '{self.path}' ({str(error)[:200]}); get it again"
             ) from error
+        # It closes itself when it is collected, which fails once the interpreter ends: then nothing is left to close.
+        atexit.register(setattr, task, "_handle", None)
+        return task
 
 
 class FaceLandmarks(Landmarker):
@@ -203,10 +206,6 @@ def find_landmarker(kind: str, weights: WeightsFinder) -> Landmarker:
 @cache
 def _landmarker(kind: str, path: Path) -> Landmarker:
     return LANDMARKERS[kind](path)
-
-
-# MediaPipe closes a task when it is collected, which fails once the interpreter has taken its modules apart.
-atexit.register(_landmarker.cache_clear)
 
 
 def photo_landmarks(photo: Path, height: int, width: int, landmarker: Landmarker) -> Points | None:

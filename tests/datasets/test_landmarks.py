@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -205,3 +207,18 @@ def test_mediapipe_logs_nothing(photos: list[Path], capfd: pytest.CaptureFixture
     assert capfd.readouterr().err == ""
     with pytest.raises(BenchError, match="cannot read"):
         FaceLandmarks(photos[1]).detect(load_rgb(photos[1]))
+
+
+@pytest.mark.data
+def test_a_process_that_looked_ends_quietly(photos: list[Path], tmp_path: Path) -> None:
+    code = """
+import sys
+from pathlib import Path
+from t2ibench.core.weights import WeightsFinder
+from t2ibench.datasets.conditions import photo_condition
+kept = photo_condition(Path(sys.argv[1]), "landmarks", 64, 64, WeightsFinder(offline=True))
+print(kept is not None)
+"""
+    environment = {**os.environ, "T2IBENCH_CACHE": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code, photos[1]], capture_output=True, text=True, env=environment)
+    assert (done.stdout, done.stderr) == ("True\n", "")
