@@ -17,7 +17,7 @@ check: .venv/installed-dev
 	mkdir -p .mypy_path && ln -sfn .. .mypy_path/t2ibench
 	MYPYPATH=.mypy_path $(BIN)/mypy -p t2ibench
 
-# Trains the mini world's models again: about two hours on two cores. What was begun goes on.
+# Trains the mini world's models again: about three and a half hours on two cores. What was begun goes on.
 RECIPES := vae text_encoder unet clip features cards
 zoo: .venv/installed-dev
 	for recipe in $(RECIPES); do $(BIN)/python -m t2ibench.zoo.recipes.$$recipe || exit 1; done

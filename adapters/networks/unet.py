@@ -6,6 +6,7 @@ weights, LoRA and control networks made for a UNet of the same layout fit.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -61,7 +62,7 @@ class Stage(nn.Module):
             yield resnet, [next(rest) for _ in range(count)]
 
 
-class TextUNet(ModelMixin, ConfigMixin, PeftAdapterMixin):  # type: ignore[misc]
+class TextUNet(ModelMixin, ConfigMixin, PeftAdapterMixin, ABC):  # type: ignore[misc]
     """A text-conditioned UNet of any layout; subclasses say what its two kinds of blocks are."""
 
     conv_in: nn.Conv2d
@@ -79,9 +80,9 @@ class TextUNet(ModelMixin, ConfigMixin, PeftAdapterMixin):  # type: ignore[misc]
             groups=self.config["norm_num_groups"],
         )
 
+    @abstractmethod
     def attention(self, level: int, channels: int) -> nn.Module:
         """Return a transformer of resolution ``level``; it is called as diffusers' Transformer2DModel."""
-        raise NotImplementedError
 
     def assemble(self, layout: Layout) -> None:
         """Make the modules of ``layout``.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -132,6 +134,15 @@ def pipeline_pictures() -> Callable[..., np.ndarray]:
         return (pictures * 255).round().astype(np.uint8)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def velocity_sd(tiny_sd: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny checkpoint, as if it predicted velocity."""
+    folder = shutil.copytree(tiny_sd, tmp_path_factory.mktemp("velocity") / "sd")
+    file = folder / "scheduler" / "scheduler_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"prediction_type": "v_prediction"}))
+    return folder
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,15 +33,6 @@ def adapter(checkpoint: Path, options: str = "steps=5,inversion_steps=5", suite:
     made = make_adapter(f"plug-and-play[base=sd15[checkpoint={checkpoint}],{options}]", suite)
     made.load("cpu", "fp32")
     return made
-
-
-@pytest.fixture(scope="session")
-def velocity_sd(tiny_sd: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny checkpoint, as if it predicted velocity."""
-    folder = shutil.copytree(tiny_sd, tmp_path_factory.mktemp("velocity") / "sd")
-    file = folder / "scheduler" / "scheduler_config.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"prediction_type": "v_prediction"}))
-    return folder
 
 
 @pytest.fixture(params=["tiny_sd", "velocity_sd"])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,15 +32,6 @@ def adapter(checkpoint: Path, options: str = FEW, dtype: str = "fp32"):
     made = make_adapter(f"unitune[base=sd15[checkpoint={checkpoint}],steps=3,{options}]")
     made.load("cpu", dtype)
     return made
-
-
-@pytest.fixture(scope="session")
-def velocity_sd(tiny_sd: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny checkpoint, as if it predicted velocity."""
-    folder = shutil.copytree(tiny_sd, tmp_path_factory.mktemp("velocity") / "sd")
-    file = folder / "scheduler" / "scheduler_config.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"prediction_type": "v_prediction"}))
-    return folder
 
 
 def weights(unet) -> dict[str, np.ndarray]:
