@@ -48,9 +48,9 @@ class Window(NamedTuple):
         """Whether the network steers step number ``step``."""
         return step / steps >= self.start and (step + 1) / steps <= self.end
 
-    def count(self, steps: int) -> int:
-        """In how many steps the network steers."""
-        return sum(self.holds(step, steps) for step in range(steps))
+    def count(self, steps: int, taken: int) -> int:
+        """In how many of the first ``taken`` of the steps the network steers."""
+        return sum(self.holds(step, steps) for step in range(taken))
 
 
 class Controlled(OnBase):
@@ -149,7 +149,7 @@ class Controlled(OnBase):
 
     @property
     def steps(self) -> int:
-        """How often the UNet is called for one picture, guidance apart."""
+        """The steps of the sampler, of which the base's ``until`` may leave some out."""
         return len(self.base.scheduler.timesteps)
 
     def steers(self, progress: float) -> bool:

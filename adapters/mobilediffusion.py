@@ -25,8 +25,8 @@ class MobileDiffusion(Unreleased):
     family = "MobileDiffusion"
     method = "mobilediffusion"
 
-    def __init__(self, *, checkpoint: str = "", decoder: str = "lite", lora: str = "") -> None:
-        super().__init__(checkpoint=checkpoint, lora=lora)
+    def __init__(self, *, checkpoint: str = "", decoder: str = "lite", lora: str = "", until: str = "1") -> None:
+        super().__init__(checkpoint=checkpoint, lora=lora, until=until)
         if decoder not in DECODERS:
             raise BenchError(f"unknown decoder '{decoder}'{suggest(decoder, DECODERS)} (known: {', '.join(DECODERS)})")
         if decoder == "lite":

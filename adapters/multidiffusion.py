@@ -126,7 +126,7 @@ class MultiDiffusion(OnBase):
         ]
         latents, scheduler = self.base.noise(requests), self.base.scheduler
         start = latents / scheduler.init_noise_sigma
-        for step, timestep in enumerate(scheduler.timesteps):
+        for step, timestep in enumerate(scheduler.timesteps[: self.base.stop()]):
             fused = torch.zeros_like(latents)
             for chunk, embeddings in calls:
                 shown = torch.stack([self._shown(view, latents, start, step) for view in chunk])

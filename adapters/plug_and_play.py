@@ -124,7 +124,7 @@ class PlugAndPlay(Editing):
         embeddings = torch.cat([self._empty_prompt(count), embeddings])
         copies = 2 if base.guided else 1
         latents = sources[0]
-        for step, timestep in enumerate(base.scheduler.timesteps):
+        for step, timestep in enumerate(base.scheduler.timesteps[: base.stop()]):
             inputs = torch.cat([sources[step], *[latents] * copies]).to(self.dtype)
             with source_injected(self.injected(step), 1 + copies):
                 predicted = base.unet(inputs, timestep, encoder_hidden_states=embeddings, return_dict=False)[0]
@@ -173,7 +173,7 @@ class PlugAndPlay(Editing):
     def stages(self) -> dict[str, Stage]:
         stages = super().stages()
         unet = stages["unet"]
-        steps, copies = len(self.base.scheduler.timesteps), 2 if self.base.guided else 1
+        steps, copies = self.base.stop(), 2 if self.base.guided else 1
         changed = {
             "inversion": unet._replace(per_image=len(self.inversion_timesteps)),
             "unet": unet._replace(per_image=steps * (1 + copies)),

@@ -17,7 +17,8 @@ from ..datasets.request import Request
 from . import checkpoints, noise
 from .base import Adapter, Images, Settings, Stage, Traits
 from .lora import lora_file, merge_lora
-from .schedulers import make_scheduler
+from .options import option
+from .schedulers import PREDICTIONS, clean, make_scheduler
 
 if TYPE_CHECKING:
     import torch
@@ -53,15 +54,20 @@ class StableDiffusion(Adapter):
     family = "SD1.x or SD2.x"
     lora: Path | None = None
     """A LoRA file that is added to the weights when they are loaded."""
+    until = 1.0
+    """The share of the steps after which sampling stops; below 1 the picture predicted there is the result."""
 
     checkpoint: str
     text_encoder: Any
     unet: Any
     vae: Any
 
-    def __init__(self, *, checkpoint: str = "stable-diffusion-v1-5/stable-diffusion-v1-5", lora: str = "") -> None:
+    def __init__(
+        self, *, checkpoint: str = "stable-diffusion-v1-5/stable-diffusion-v1-5", lora: str = "", until: str = "1"
+    ) -> None:
         self.checkpoint = checkpoint
         self.lora = lora_file(lora) if lora else None
+        self.until = option("until", until, float, lambda value: 0 < value <= 1, "a number above 0, at most 1")
         self._negative: dict[str, torch.Tensor] = {}
 
     @cached_property
@@ -95,6 +101,13 @@ class StableDiffusion(Adapter):
             )
         config = read_config(self.folder / "scheduler" / "scheduler_config.json")
         self.scheduler = make_scheduler(self.settings.scheduler or "pndm", config, self.settings.steps or 50)
+        predicts = self.scheduler.config.prediction_type
+        if self.until < 1 and predicts not in PREDICTIONS:
+            known = ", ".join(PREDICTIONS)
+            raise BenchError(
+                f"until={self.until:g}: '{self.checkpoint}' predicts '{predicts}', from which no picture is told "
+                f"(known: {known}); leave until out"
+            )
 
     def _load_tokenizer(self) -> Any:
         from transformers import CLIPTokenizer
@@ -153,23 +166,36 @@ class StableDiffusion(Adapter):
         """Return the latents (B, C, h, w), float32, that the sampler ends with.
 
         It starts from ``latents`` (else from noise) at step ``first``; ``control`` steers every call of the UNet.
+        Where ``until`` is below 1 they are those predicted at the last step taken.
         """
         latents = self.noise(requests) if latents is None else latents
         self.scheduler.set_timesteps(self.settings.steps, device=self.device)
         if first and hasattr(self.scheduler, "set_begin_index"):
             self.scheduler.set_begin_index(first)
-        for step, timestep in enumerate(self.scheduler.timesteps):
+        for step, timestep in enumerate(self.scheduler.timesteps[: self.stop(first)]):
             if step >= first:
                 scaled = self.scheduler.scale_model_input(latents, timestep)
                 progress = step / len(self.scheduler.timesteps)
                 predicted = self.predict(scaled, timestep, embeddings, control, progress)
-                latents = self.step(requests, predicted, step, latents)
+                latents = self.step(requests, predicted, step, latents, first)
         return latents
 
+    def stop(self, first: int = 0) -> int:
+        """Return the number of the step before which sampling from step ``first`` on stops.
+
+        It takes the share ``until`` of the steps there are, rounded, and at least one.
+        """
+        return first + max(1, round(self.until * (len(self.scheduler.timesteps) - first)))
+
     def step(
-        self, requests: Sequence[Request], predicted: torch.Tensor, step: int, latents: torch.Tensor
+        self, requests: Sequence[Request], predicted: torch.Tensor, step: int, latents: torch.Tensor, first: int = 0
     ) -> torch.Tensor:
-        """Return the latents after the sampler's step number ``step`` with the UNet's prediction, both (B, C, h, w)."""
+        """Return the latents after the sampler's step number ``step`` with the UNet's prediction, both (B, C, h, w).
+
+        After the last step of a sampling from ``first`` on that stops early, they are those of the picture predicted.
+        """
+        if step + 1 == self.stop(first) < len(self.scheduler.timesteps):
+            return clean(self.scheduler, predicted, step, latents)
         draws = {"generator": noise.generators(requests, "scheduler", step)} if self._draws else {}
         timestep = self.scheduler.timesteps[step]
         stepped: torch.Tensor = self.scheduler.step(predicted, timestep, latents, return_dict=False, **draws)[0]
@@ -281,11 +307,10 @@ class StableDiffusion(Adapter):
             shape = (1, self.vae.config.latent_channels, *self.latent_shape(request)[1:])
             return (torch.zeros(shape, dtype=self.dtype, device=device),)
 
-        steps = len(self.scheduler.timesteps)
         return {
             # Once: the negative prompt is encoded once for all pictures.
             "text_encoder": Stage(self.text_encoder, text, 1),
-            "unet": Stage(self.unet, unet, steps * copies),
+            "unet": Stage(self.unet, unet, self.stop() * copies),
             "decoder": Stage(self.vae.decoder, decoder, 1),
         }
 

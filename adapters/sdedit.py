@@ -43,17 +43,21 @@ class SDEdit(Editing):
 
     @property
     def run_steps(self) -> int:
-        """How many steps are run."""
+        """How many steps are run, of which the base's ``until`` may leave some out."""
         return int((self.settings.steps or 0) * self.t0)
+
+    @property
+    def first(self) -> int:
+        """The number of the first step that is run."""
+        return (self.settings.steps or 0) - self.run_steps
 
     def denoise(self, requests: Sequence[Request], embeddings: torch.Tensor) -> torch.Tensor:
         return self.edit(requests, embeddings, self.encode_sources(requests))
 
     def edit(self, requests: Sequence[Request], embeddings: torch.Tensor, sources: torch.Tensor) -> torch.Tensor:
         """Return the latents (B, C, h, w), float32, of the pictures that those of the sources become."""
-        scheduler, steps = self.base.scheduler, self.settings.steps or 0
-        first = steps - self.run_steps
-        scheduler.set_timesteps(steps, device=self.device)
+        scheduler, first = self.base.scheduler, self.first
+        scheduler.set_timesteps(self.settings.steps, device=self.device)
         if hasattr(scheduler, "set_begin_index"):  # some add noise by the index of the step
             scheduler.set_begin_index(first)
         draws = noise.batch(requests, sources.shape[1:], NOISE).to(sources)
@@ -65,5 +69,5 @@ class SDEdit(Editing):
 
     def stages(self) -> dict[str, Stage]:
         stages = super().stages()
-        copies = 2 if self.base.guided else 1
-        return {**stages, "unet": stages["unet"]._replace(per_image=self.run_steps * copies)}
+        steps, copies = self.base.stop(self.first) - self.first, 2 if self.base.guided else 1
+        return {**stages, "unet": stages["unet"]._replace(per_image=steps * copies)}

@@ -20,10 +20,10 @@ class Unreleased(StableDiffusion):
     method: str
     """What method strings call it."""
 
-    def __init__(self, *, checkpoint: str = "", lora: str = "") -> None:
+    def __init__(self, *, checkpoint: str = "", lora: str = "", until: str = "1") -> None:
         if not checkpoint:
             raise BenchError(f"{self.method} has no public weights: pass checkpoint=ID_OR_DIR")
-        super().__init__(checkpoint=checkpoint, lora=lora)
+        super().__init__(checkpoint=checkpoint, lora=lora, until=until)
 
     def load(self, device: str, dtype: str) -> None:
         super().load(device, dtype)
