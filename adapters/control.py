@@ -48,7 +48,7 @@ class Window(NamedTuple):
         """Whether the network steers step number ``step``."""
         return step / steps >= self.start and (step + 1) / steps <= self.end
 
-    def count(self, steps: int, taken: int) -> int:
+    def held(self, steps: int, taken: int) -> int:
         """In how many of the first ``taken`` of the steps the network steers."""
         return sum(self.holds(step, steps) for step in range(taken))
 

@@ -96,5 +96,5 @@ class ControlNet(Controlled):
             maps = torch.zeros(1, 3, request.height, request.width, dtype=self.dtype, device=device)
             return *self.base.stages()["unet"].inputs(request, device), [maps] * len(self.scales), self.scales
 
-        steps = self.window.count(self.steps, self.base.stop())
+        steps = self.window.held(self.steps, self.base.stop())
         return Stage(self.network, inputs, steps * (2 if self.base.guided else 1))

@@ -12,9 +12,14 @@ from ..core.weights import WeightsFinder
 from ..datasets.catalog import DATASETS
 from ..datasets.dataset import Dataset
 from ..datasets.request import Pixels, Request
-from ..reports.schema import Skipped
+from ..reports.schema import Skipped, Swept
 from .rows import Row
 from .suites import Method, Suite
+
+PLACE = "{}"
+"""Where in a method string the value of a sweep goes."""
+EVERYWHERE = ("steps", "guidance")
+"""Settings of all methods that sample, which need no place."""
 
 
 @dataclass(frozen=True)
@@ -83,19 +88,23 @@ def find_dataset(options: Options) -> Dataset:
 
 
 def methods_of(options: Options) -> list[Method]:
-    """The methods to run, each with its number of prompts, the sweep spread out; BenchError where one stands twice."""
-    suite = options.suite
-    named = suite.methods if options.methods is None else [Method(method=text) for text in split_list(options.methods)]
-    named = [method.model_copy(update={"n": method.n or suite.n}) for method in named]
-    if suite.sweep:
-        named = [_with(method, suite.sweep.setting, value) for method in named for value in suite.sweep.values]
-    texts = [method.method for method in named]
+    """The methods to run, each with its number of prompts, the sweep spread out.
+
+    Raises BenchError where one stands twice, and where a sweep and the places for its values do not go together.
+    """
+    found = [method for method, _ in _spread(options)]
+    texts = [method.method for method in found]
     if not texts:
         raise BenchError("--methods is empty: name a method, such as sd15")
     for text in texts:
         if texts.count(text) > 1:
             raise BenchError(f"method '{text}' is named twice: once is enough")
-    return named
+    return found
+
+
+def swept_of(options: Options) -> dict[str, Swept]:
+    """What the sweep put into each method that it spread out, by the method's text."""
+    return {method.method: swept for method, swept in _spread(options) if swept}
 
 
 def limit_notes(options: Options, total: int) -> list[str]:
@@ -107,12 +116,47 @@ def limit_notes(options: Options, total: int) -> list[str]:
     return [f"{taken}, --limit {limit} or not: for more, --set n={limit}"]
 
 
-def _with(method: Method, setting: str, value: float) -> Method:
-    spec = parse(method.method)
+def _spread(options: Options) -> list[tuple[Method, Swept | None]]:
+    suite, sweep = options.suite, options.suite.sweep
+    named = suite.methods if options.methods is None else [Method(method=text) for text in split_list(options.methods)]
+    named = [method.model_copy(update={"n": method.n or suite.n}) for method in named]
+    placed = [method.method for method in named if PLACE in method.method]
+    _check_places(suite, [method.method for method in named], placed)
+    found: list[tuple[Method, Swept | None]] = []
+    for method in named:
+        if sweep is None or (placed and method.method not in placed):
+            found.append((method, None))
+            continue
+        for value in sweep.values:
+            text = _with(method.method, sweep.setting, f"{value:.12g}")
+            swept = Swept(setting=sweep.setting, value=value, method=method.method)
+            found.append((method.model_copy(update={"method": text}), swept))
+    return found
+
+
+def _check_places(suite: Suite, named: list[str], placed: list[str]) -> None:
+    """Raise BenchError for places without a sweep, and for a sweep of options that no method has a place for."""
+    if placed and suite.sweep is None:
+        raise BenchError(
+            f"'{placed[0]}': {PLACE} is the place of a sweep's value, and suite '{suite.name}' has no sweep: write the "
+            "value, or add --set sweep.setting=NAME --set 'sweep.values=[0, 1]'"
+        )
+    if suite.sweep and named and not placed and suite.sweep.setting not in EVERYWHERE:
+        setting, example = suite.sweep.setting, named[0].partition("[")[0]
+        raise BenchError(
+            f"suite '{suite.name}' sweeps '{setting}', and no method says where its value goes: write {PLACE} there, "
+            f"as in {example}[{setting}={PLACE}]"
+        )
+
+
+def _with(method: str, setting: str, value: str) -> str:
+    """Put a value in its place in a method string; where it has none, set the option."""
+    if PLACE in method:
+        return method.replace(PLACE, value)
+    spec = parse(method)
     head = spec.name if spec.argument is None else f"{spec.name}:{spec.argument}"
-    options = {**spec.options, setting: f"{value:g}"}
-    inside = ",".join(f"{key}={text}" for key, text in options.items())
-    return method.model_copy(update={"method": f"{head}[{inside}]"})
+    inside = ",".join(f"{key}={text}" for key, text in {**spec.options, setting: value}.items())
+    return f"{head}[{inside}]"
 
 
 def skip(options: Options, skipped: list[Skipped], method: str, error: BenchError) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -23,14 +23,16 @@ from ..metrics.engine import Engine, MissingReference, Reference, Setup
 from ..metrics.metric import ASKED
 from ..metrics.sample import Asked, Sample
 from ..metrics.value import MetricValue
-from ..reports.schema import Picture, Result, Run, Skipped, SuiteInfo
+from ..reports.gallery import choose
+from ..reports.schema import Picture, Result, Run, Skipped, SuiteInfo, Swept
+from ..reports.worst import Key
 from ..reports.write import write_reports
 from . import timing
 from .captions import SceneReader
 from .environment import PeakMemory, environment
 from .excess import add_excess
 from .observers import observers_of
-from .options import Options, Plan, find_dataset
+from .options import Options, Plan, find_dataset, swept_of
 from .plan import make_plan
 from .progress import task, task_if_any
 from .rows import Facts, Job, Row, batches
@@ -63,7 +65,8 @@ def run_suite(options: Options, directory: Path, fresh: bool = False, say: Calla
         for line in [*plan.notes, *(f"skipped {item.method}: {item.reason}" for item in plan.skipped)]:
             say(line)
         facts = {row.method: found for row in _all_rows(plan) if (found := _made(row, plan, store, options))}
-        results = [_result(row, facts[row.method], measuring, store) for row in plan.rows if row.method in facts]
+        rows, swept = [row for row in plan.rows if row.method in facts], swept_of(options)
+        results = [_result(row, facts[row.method], measuring, store, swept.get(row.method)) for row in rows]
         if not results:
             why = plan.skipped[0].reason if plan.skipped else "it names none"
             raise BenchError(f"no method of suite '{options.suite.name}' could run: {why}")
@@ -271,7 +274,7 @@ def _own_reference(options: Options) -> list[Path]:
         return find_dataset(options).reference(data_root(options.data_root), options.suite.reference_n, report)
 
 
-def _result(row: Row, facts: Facts, measuring: Measuring, store: Store) -> Result:
+def _result(row: Row, facts: Facts, measuring: Measuring, store: Store, swept: Swept | None) -> Result:
     records = [store.records[job.key] for job in row.jobs]
     return Result(
         method=row.method,
@@ -282,6 +285,7 @@ def _result(row: Row, facts: Facts, measuring: Measuring, store: Store) -> Resul
         latency=timing.latency(records, facts.settings.device),
         cost=facts.cost,
         codec=facts.codec,
+        swept=swept,
         notes=[*facts.notes, *_notes(records), *timing.notes(records)],
     )
 
@@ -328,6 +332,7 @@ def _finish(run: Run, plan: Plan, store: Store, measuring: Measuring) -> Finishe
     scores.to_parquet(buffer, index=False)
     store.save("scores.parquet", buffer.getvalue())
     shown = pictures(plan, store, measuring.targets)
+    add_conditions(shown, choose(run, shown, scores).keys, plan, store)
     store.save(PICTURES, dump_pictures(shown, store.directory))
     markdown, html = store.directory / "report.md", store.directory / "report.html"
     write_reports(run, shown, scores, markdown=markdown, html=html)
@@ -353,3 +358,12 @@ def pictures(plan: Plan, store: Store, references: Mapping[str, str]) -> list[Pi
                     )
                 )
     return found
+
+
+def add_conditions(shown: Sequence[Picture], keys: Container[Key], plan: Plan, store: Store) -> None:
+    """Keep the condition maps that the pictures of ``keys`` were made from, and name them there."""
+    sources = {Key(row.method, job.prompt_id, job.sample): job.source for row in plan.rows for job in row.jobs}
+    for picture in shown:
+        key = Key(picture.method, picture.prompt_id, picture.sample)
+        if key in keys and isinstance(request := sources[key], Request):
+            picture.conditions = {given.kind: store.keep(given.picture) for given in request.conditions}

@@ -18,9 +18,10 @@ def dump_pictures(pictures: Sequence[Picture], directory: Path) -> str:
     """Return the text of ``pictures.json``: which file shows what, by paths within the run's folder."""
     rows = []
     for picture in pictures:
-        row = picture.model_dump(exclude={"file", "reference"})
+        row = picture.model_dump(exclude={"file", "reference", "conditions"})
         row["file"] = picture.file.relative_to(directory).as_posix()
         row["reference"] = picture.reference.relative_to(directory).as_posix() if picture.reference else None
+        row["conditions"] = {kind: file.relative_to(directory).as_posix() for kind, file in picture.conditions.items()}
         rows.append(row)
     return json.dumps(rows)
 
@@ -33,6 +34,7 @@ def load_pictures(directory: Path) -> list[Picture]:
         for row in rows:
             row["file"] = _inside(directory, row["file"])
             row["reference"] = _inside(directory, row["reference"]) if row["reference"] else None
+            row["conditions"] = {kind: _inside(directory, file) for kind, file in row.get("conditions", {}).items()}
         return [Picture.model_validate(row) for row in rows]
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise BenchError(

@@ -25,9 +25,10 @@ from numpy.typing import NDArray
 
 from ..core.errors import BenchError
 from ..core.files import write_atomic, writing
+from ..datasets.request import Pixels
 
-OURS = ("images", "log", "rows", "run.json", "scores.parquet", "pictures.json", "report.md", "report.html",
-        "latents.safetensors")  # fmt: skip
+OURS = ("images", "conditions", "log", "rows", "run.json", "scores.parquet", "pictures.json", "report.md",
+        "report.html", "latents.safetensors")  # fmt: skip
 """All that a run leaves in its folder, beside MARK."""
 MARK = ".t2ibench"
 """The file that marks a folder as a run's; locked while one writes there."""
@@ -120,6 +121,12 @@ class Store:
         """Write a file of the run atomically. Raises WriteError where that fails."""
         write_atomic(path := self.directory / name, data)
         return path
+
+    def keep(self, condition: Pixels) -> Path:
+        """Write a condition map, unless it is there, and return its file. Raises as ``save``."""
+        name = f"conditions/{condition.digest}.png"
+        path = self.directory / name
+        return path if path.is_file() else self.save(name, _encode(condition.read())[0])
 
     def _wait(self) -> None:
         try:

@@ -56,9 +56,14 @@ class Clip(_Part):
 
 
 class Sweep(_Part):
-    """Every method is run once with each value of one setting."""
+    """Methods are run once with each value of one setting.
 
-    setting: Literal["steps", "guidance"]
+    A method that holds ``{}`` is run with each value in that place, one that does not is run once. Where none does,
+    ``steps`` and ``guidance`` are set in every method.
+    """
+
+    setting: str = Field(pattern=r"^[A-Za-z][\w-]*$")
+    """The heading of the values."""
     values: list[float] = Field(min_length=1)
 
 

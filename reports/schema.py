@@ -63,6 +63,15 @@ class CodecFacts(_Part):
     file_bytes: int | None = None
 
 
+class Swept(_Part):
+    """What a sweep put into a method."""
+
+    setting: str
+    value: float
+    method: str
+    """The method as the suite writes it, with ``{}`` in the value's place, or without the setting."""
+
+
 class Result(_Part):
     """One row: one method with its settings, on the run's prompts or photos."""
 
@@ -74,6 +83,8 @@ class Result(_Part):
     latency: dict[str, Latency] = Field(default_factory=dict)
     cost: Cost = Cost()
     codec: CodecFacts | None = None
+    swept: Swept | None = None
+    """None for a row of no sweep."""
     notes: list[str] = Field(default_factory=list)
     """What a reader of this row must know: "92 of 5,000 prompts", prompts that were cut, …"""
 
@@ -157,3 +168,5 @@ class Picture(BaseModel):
     """The picture, an existing file."""
     reference: Path | None = None
     """The photo or the teacher's picture it is compared with."""
+    conditions: dict[str, Path] = Field(default_factory=dict)
+    """The condition maps that it was made from, by kind, of the pictures that a report shows."""

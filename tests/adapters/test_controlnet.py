@@ -124,8 +124,8 @@ def test_mixed_requests_are_bit_equal_in_any_order(
 
 def test_start_and_end_are_counted_as_diffusers_counts_them() -> None:
     assert [Window(0.25, 0.75).holds(step, 4) for step in range(4)] == [False, True, True, False]
-    assert [Window(0.0, 0.3).count(steps, steps) for steps in (1, 3, 10)] == [0, 0, 3]
-    assert Window().count(50, 50) == 50
+    assert [Window(0.0, 0.3).held(steps, steps) for steps in (1, 3, 10)] == [0, 0, 3]
+    assert Window().held(50, 50) == 50
 
 
 def test_the_fingerprint_covers_base_and_network(tiny_sd: Path, tiny_controlnet: Path, second_controlnet: Path) -> None:
