@@ -6,16 +6,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.errors import BenchError
+from ..core.zoo import PREFIX, zoo_checkpoint
 from .checkpoints import check_whole, first_line, quiet
 
 if TYPE_CHECKING:
     from torch import nn
 
+ZOO_FILE = "pytorch_lora_weights.safetensors"
 LOCAL = {"local_files_only": True, "use_safetensors": True}
 
 
 def lora_file(text: str) -> Path:
-    """Return the LoRA file that ``text`` names; BenchError where there is none, or where it may be a pickle."""
+    """Return the LoRA that ``text`` names, a file or ``zoo:NAME``.
+
+    BenchError where there is none, or where it may be a pickle.
+    """
+    if text.startswith(PREFIX):
+        return zoo_checkpoint(text.removeprefix(PREFIX)) / ZOO_FILE
     file = Path(text).expanduser()
     if file.suffix != ".safetensors":
         raise BenchError(f"lora={text} is no .safetensors file: other formats can run code when they are read")

@@ -1,7 +1,7 @@
 """Write ``zoo/README.md``: a model card for each part of the zoo, from its record in ``zoo/cards/``.
 
-With ``--run RUN`` (a finished ``bench run --suite mini-claims``) its table goes into ``zoo/cards/claims.json`` and the
-page.
+With ``--run RUN`` (a finished run of a suite with enough pictures to judge by, such as ``mini-claims``) its table goes
+into ``zoo/cards/claims/`` and the page.
 """
 
 from __future__ import annotations
@@ -26,6 +26,32 @@ class Part(NamedTuple):
     title: str
     what: str
     recipe: str
+    """The recipe's module, and what it must be told."""
+
+    @property
+    def record(self) -> Path:
+        """The file of what its recipe wrote down."""
+        return ZOO / "cards" / f"{'-'.join(self.recipe.split()[1:]) or self.recipe}.json"
+
+    @property
+    def weights(self) -> Path:
+        """The file of its weights."""
+        (file,) = (ZOO / self.folder).glob("*.safetensors")
+        return file
+
+
+CONTROL = {
+    "controlnet": ("ControlNet", "`ControlNetModel`, started from the base's encoder."),
+    "t2i-adapter": ("T2I-Adapter", "`T2IAdapter`, the full kind, from scratch."),
+    "plugin": ("MediaPipe's plugin", "`DiffusionPlugin`, from scratch."),
+}
+MAPS = {"canny": "Canny edges", "landmarks": "face landmarks", "depth": "depth"}
+
+
+def _control(network: str, condition: str) -> Part:
+    title, what = CONTROL[network]
+    folder, recipe = f"mini-{network}-{condition}", f"control {network} {condition}"
+    return Part(folder, f"{title}, {MAPS[condition]}", what, recipe)
 
 
 PARTS = (
@@ -62,6 +88,15 @@ PARTS = (
         "`ResNetForImageClassification`, 64 pooled features, for `mini_fd` and `mini_kd`.",
         "features",
     ),
+    *(_control(network, condition) for condition in ("canny", "landmarks") for network in CONTROL),
+    _control("plugin", "depth"),
+    Part(
+        "mini-lora-warm",
+        "LoRA, warm light",
+        "Of the UNet's attention layers: scenes in warm light, of which captions say nothing. Merged into the base by "
+        "`lora=zoo:mini-lora-warm`.",
+        "lora",
+    ),
 )
 
 INTRODUCTION = """# The zoo: trained miniatures
@@ -87,17 +122,17 @@ def sparkline(values: list[float]) -> str:
 
 def card(part: Part) -> str:
     """Return the model card of a part."""
-    folder = ZOO / part.folder
-    facts = json.loads((ZOO / "cards" / f"{part.recipe}.json").read_text(encoding="utf-8"))
-    (file,) = folder.glob("*.safetensors")
+    facts = json.loads(part.record.read_text(encoding="utf-8"))
+    file = part.weights
     parameters = sum(tensor.numel() for tensor in load_file(file).values())
     recipe, curve = facts["recipe"], facts["loss"]
     command = f"python -m t2ibench.zoo.recipes.{part.recipe} --scenes {recipe['scenes']}"
+    maps = f", {recipe['maps']:,} of which have such a map" if "maps" in recipe else ""
     rows = [
         ("weights", f"`zoo/{part.folder}`, {parameters / 1e6:.2f} M parameters, {file.stat().st_size / 1e6:.1f} MB"),
-        ("digest", f"`{folder_digest(folder)}` (of the tensors)"),
+        ("digest", f"`{folder_digest(file.parent)}` (of the tensors)"),
         ("recipe", ", then ".join(f"`{command} --steps {steps}`" for steps in facts["plans"])),
-        ("data", f"{recipe['scenes']:,} scenes of the train split, drawn from seed 0"),
+        ("data", f"{recipe['scenes']:,} scenes of the train split, drawn from seed 0{maps}"),
         (
             "training",
             f"{facts['steps']:,} steps of {recipe['batch']}, AdamW, rate {recipe['rate']:g}, seed {recipe['seed']}",
@@ -115,7 +150,7 @@ def card(part: Part) -> str:
 
 
 def claims_from(run: dict[str, Any]) -> dict[str, Any]:
-    """Return what the page says of a run of ``mini-claims``."""
+    """Return what the page says of a run."""
     return {
         "suite": run["suite"],
         "rows": [
@@ -152,26 +187,24 @@ def claims_table(claims: dict[str, Any]) -> str:
 def page() -> str:
     """Return the whole page."""
     parts = [INTRODUCTION]
-    claims = ZOO / "cards" / "claims.json"
-    if claims.exists():
-        facts = json.loads(claims.read_text(encoding="utf-8"))
+    for file in sorted((ZOO / "cards" / "claims").glob("*.json")):
         parts.append(
-            "## Measured quality\n\n`bench run --suite mini-claims`: held-out captions, with 95 % intervals where "
-            "there are any. `mini_fd_excess`: the Fréchet distance less that between two disjoint real sets.\n\n"
-            f"{claims_table(facts)}\n"
+            f"## Measured: `bench run --suite {file.stem}`\n\nHeld-out captions, with 95 % intervals where there are "
+            "any. `mini_fd_excess`: the Fréchet distance less that between two disjoint real sets.\n\n"
+            f"{claims_table(json.loads(file.read_text(encoding='utf-8')))}\n"
         )
-    parts += [card(part) for part in PARTS]
+    parts += [card(part) for part in PARTS if (ZOO / part.folder).is_dir()]
     return "\n".join(parts)
 
 
 def main() -> None:
     """Write the page."""
     parser = argparse.ArgumentParser(description="Write zoo/README.md.")
-    parser.add_argument("--run", type=Path, help="a finished run of the suite mini-claims")
-    given = parser.parse_args()
-    if given.run:
-        run = json.loads((given.run / "run.json").read_text(encoding="utf-8"))
-        write_atomic(ZOO / "cards" / "claims.json", json.dumps(claims_from(run), indent=1) + "\n")
+    parser.add_argument("--run", type=Path, action="append", default=[], help="a finished run, such as of mini-claims")
+    for folder in parser.parse_args().run:
+        run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        name = run["suite"]["name"]
+        write_atomic(ZOO / "cards" / "claims" / f"{name}.json", json.dumps(claims_from(run), indent=1) + "\n")
     write_atomic(ZOO / "README.md", page())
 
 

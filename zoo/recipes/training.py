@@ -6,7 +6,7 @@ import argparse
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -201,9 +201,16 @@ def folder_digest(folder: Path) -> str:
     return tensors_digest(load_file(file))[:16]
 
 
-def options(description: str, *, steps: int, scenes: int = 80_000) -> argparse.Namespace:
-    """Read the options that all recipes share; the defaults are what the weights that ship were trained with."""
+def options(
+    description: str, *, steps: int, scenes: int = 80_000, choices: Mapping[str, Sequence[str]] | None = None
+) -> argparse.Namespace:
+    """Read the options that all recipes share; the defaults are what the weights that ship were trained with.
+
+    ``choices`` are what a recipe must be told besides, in this order, and what each can be.
+    """
     parser = argparse.ArgumentParser(description=description)
+    for name, known in (choices or {}).items():
+        parser.add_argument(name, choices=known)
     parser.add_argument("--steps", type=int, default=steps, help="steps in all (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the draws (default: %(default)s)")
     parser.add_argument("--work", type=Path, default=WORK, help="checkpoints; a run resumes from what lies there")
