@@ -190,10 +190,12 @@ class Stage:
         about = first.prompt or name
         given = {method: self.given(keys, about) for method, keys in there.items()}
         most = max(map(len, given.values()))
-        laid = [
-            Strip(method, [GAP] * (most - len(given[method])) + given[method] + self.made(method, keys, about))
+        shots = {
+            method: [GAP] * (most - len(given[method])) + given[method] + self.made(method, keys, about)
             for method, keys in there.items()
-        ]
+        }
+        width = max(map(len, shots.values()))  # strips of equal columns stand in line
+        laid = [Strip(method, each + [GAP] * (width - len(each))) for method, each in shots.items()]
         return Line(clean(first.prompt or name), name if first.prompt else "", laid)
 
     def given(self, keys: Sequence[Key], about: str) -> list[Shot]:

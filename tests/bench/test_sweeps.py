@@ -205,7 +205,7 @@ def test_the_gallery_has_a_strip_for_each_method(finished: Path) -> None:
     ]  # fmt: skip
     assert len(second.strips) == 2  # the last method has but one prompt
     base, swept, _ = (strip.shots for strip in first.strips)
-    assert [shot.label for shot in base] == ["", run.results[0].method]
+    assert [shot.label for shot in base] == ["", run.results[0].method, "", ""]
     assert [shot.caption for shot in swept] == [None, "0", "0.25", "1"]
     assert swept[0].label == "canny condition"
     assert [shot.label for shot in swept[1:]] == [result.method for result in run.results[1:4]]
@@ -229,7 +229,7 @@ def test_a_condition_map_is_kept_once_for_each_prompt_as_it_was_given(finished: 
 def test_the_reports_show_the_sweep(finished: Path, bench: Bench, tmp_path: Path) -> None:
     page = (finished / "report.html").read_text()
     assert page.count('<p class="swept code">') == 3
-    assert page.count('<figure aria-hidden="true"></figure>') == 2
+    assert page.count('<figure aria-hidden="true"></figure>') == 2 * 3
     assert "a column for each value of" in page
     status, _, err = bench("report", finished, "--html", tmp_path / "again.html")
     assert status == 0, err

@@ -70,14 +70,14 @@ def test_a_sweep_has_a_strip_for_each_method_and_its_columns_are_in_line(file: P
     assert found.setting == "until"
     assert [strip.method for strip in line.strips] == ["a[until={}]", "", "b[until={}]"]
     assert [[shot.caption for shot in strip.shots] for strip in line.strips] == [
-        [None, "0.2", "1"], [None, None], [None, "0.2", "1"],
+        [None, "0.2", "1"], [None, None, None], [None, "0.2", "1"],
     ]  # fmt: skip
     assert [strip.shots[0] == GAP for strip in line.strips] == [True, True, False]
     assert line.strips[2].shots[0].label == "canny condition"
-    assert line.strips[1].shots[1].label == "plain"
+    assert [shot.label for shot in line.strips[1].shots] == ["", "plain", ""]
     page = html(run, pictures, SCORES)
     assert page.count('<p class="swept code">') == 2
-    assert page.count('<figure aria-hidden="true"></figure>') == 2
+    assert page.count('<figure aria-hidden="true"></figure>') == 3
 
 
 def test_a_value_that_is_missing_leaves_its_column(file: Path) -> None:
