@@ -20,6 +20,9 @@ DATASETS: Registry[Dataset] = Registry(
         "scenes": Entry(
             ".datasets.scene_dataset:SCENES", "2,048 captions of drawn scenes, and other scenes to compare with"
         ),
+        "scene-faces": Entry(
+            ".datasets.scene_dataset:SCENE_FACES", "the same of drawn scenes that are faces: each has landmarks"
+        ),
         "prompts": Entry(".datasets.prompts:PROMPT_FILE", "prompts of a .txt, .csv, .tsv, .jsonl or .json file"),
         "skimage-photos": Entry(".datasets.photos:SKIMAGE_PHOTOS", "eight colour photos that ship with scikit-image"),
         "photos": Entry(".datasets.photos:PHOTO_FOLDER", "the photos of a folder (--images DIR)"),

@@ -1,13 +1,15 @@
 """The validation scenes as a dataset: captions to make pictures of, and other scenes to compare these with.
 
-``python -m t2ibench.datasets.scene_dataset > datasets/scenes-validation.txt`` writes the captions anew.
+``python -m t2ibench.datasets.scene_dataset`` writes both files of captions anew.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,8 @@ from .scenes import SIZE, Scene, scene
 
 CAPTIONS = Path(__file__).with_name("scenes-validation.txt")
 """Of the first scenes of the validation split, a line each: to draw so many scenes takes seconds."""
+FACE_CAPTIONS = Path(__file__).with_name("scene-faces-validation.txt")
+"""Of the first scenes with a face, and of the first of the reference that have one, each with the scene's number."""
 REFERENCE_START = 100_000
 """The first scene of the reference: no picture of it is that of a caption."""
 REFERENCE_COUNT = 2_048
@@ -42,6 +46,10 @@ class Scenes(Dataset):
         lines = CAPTIONS.read_text(encoding="utf-8").splitlines()
         return [Prompt(f"{number:06d}", caption) for number, caption in enumerate(lines)]
 
+    def reference_numbers(self) -> Sequence[int]:
+        """Return which scenes the reference shows."""
+        return range(REFERENCE_START, REFERENCE_START + REFERENCE_COUNT)
+
     def reference(self, root: Path, n: int | None = None, progress: Drawing | None = None) -> list[Path]:
         """Return pictures of the first ``n`` scenes of the reference (``root`` plays no part).
 
@@ -49,8 +57,7 @@ class Scenes(Dataset):
         where that is impossible.
         """
         folder = reference_folder()
-        count = min(n or REFERENCE_COUNT, REFERENCE_COUNT)
-        files = {number: folder / f"{number}.bmp" for number in range(REFERENCE_START, REFERENCE_START + count)}
+        files = {number: folder / f"{number}.bmp" for number in self.reference_numbers()[:n]}
         there = {file.name for file in folder.iterdir()} if folder.is_dir() else set()
         missing = [(number, file) for number, file in files.items() if file.name not in there]
         for done, (number, file) in enumerate(missing):
@@ -63,7 +70,7 @@ class Scenes(Dataset):
 
     def condition(self, root: Path, prompt: Prompt, kind: str, height: int, width: int) -> Pixels | None:
         """Return a map of the caption's scene, from its exact truth; None for landmarks of a scene without a face."""
-        _check_size(height, width)
+        self._check_size(height, width)
         drawn = scene_of(prompt.id, prompt.text)
         if kind == "landmarks" and drawn.face is None:
             return None
@@ -73,7 +80,7 @@ class Scenes(Dataset):
 
     def asked(self, root: Path, prompt: Prompt, kind: str, height: int, width: int) -> Pixels | None:
         """Return the exact truth of the caption's scene; None for landmarks of a scene without a face."""
-        _check_size(height, width)
+        self._check_size(height, width)
         drawn = scene_of(prompt.id, prompt.text)
         truths: dict[str, Callable[[], NDArray[Any] | None]] = {
             "canny": lambda: canny(drawn.image),
@@ -86,15 +93,36 @@ class Scenes(Dataset):
         truth = truths[kind]()
         return None if truth is None else Pixels.of(truth)
 
+    def _check_size(self, height: int, width: int) -> None:
+        if (height, width) != (SIZE, SIZE):
+            raise BenchError(
+                f"dataset '{self.name}' has pictures of {SIZE}×{SIZE}, not {width}×{height}: set sampling.size={SIZE}"
+            )
 
-def _check_size(height: int, width: int) -> None:
-    if (height, width) != (SIZE, SIZE):
-        raise BenchError(
-            f"dataset 'scenes' has pictures of {SIZE}×{SIZE}, not {width}×{height}: set sampling.size={SIZE}"
-        )
+
+@dataclass(frozen=True)
+class SceneFaces(Scenes):
+    """The scenes with a face among the same, as many of them: every prompt has landmarks."""
+
+    name = "scene-faces"
+
+    def prompts(self, root: Path) -> list[Prompt]:
+        """Return the captions; an id is the number of the scene, as in ``Scenes``."""
+        return [Prompt(f"{number:06d}", text) for number, text in _faces() if number < REFERENCE_START]
+
+    def reference_numbers(self) -> Sequence[int]:
+        """Return which scenes the reference shows."""
+        return [number for number, _ in _faces() if number >= REFERENCE_START]
+
+
+def _faces() -> list[tuple[int, str]]:
+    """Numbers and captions of the scenes with a face."""
+    lines = (line.split(" ", 1) for line in FACE_CAPTIONS.read_text(encoding="utf-8").splitlines())
+    return [(int(number), caption) for number, caption in lines]
 
 
 SCENES = Scenes()
+SCENE_FACES = SceneFaces()
 
 
 def scene_of(prompt_id: str, caption: str, offset: int = 0) -> Scene:
@@ -103,10 +131,16 @@ def scene_of(prompt_id: str, caption: str, offset: int = 0) -> Scene:
     Raises BenchError for other prompts.
     """
     known = len(prompt_id) == 6 and prompt_id.isascii() and prompt_id.isdigit()
-    own = scene(int(prompt_id), "validation") if known else None
+    own = _numbered(int(prompt_id)) if known else None
     if own is None or own.caption != caption:
         raise BenchError(f"prompt '{prompt_id}' ('{caption[:60]}') is no caption of dataset 'scenes'")
-    return scene(int(prompt_id) + offset, "validation") if offset else own
+    return _numbered(int(prompt_id) + offset) if offset else own
+
+
+@lru_cache(maxsize=2 * PROMPT_COUNT)
+def _numbered(number: int) -> Scene:
+    """A scene, kept: it takes longer to find than to draw, and every row asks for the same ones."""
+    return scene(number, "validation")
 
 
 def scenes_digest() -> str:
@@ -131,6 +165,18 @@ def _draw(number: int, file: Path) -> None:
     write_atomic(file, buffer.getvalue())
 
 
+def _write_captions() -> None:
+    captions = [scene(number, "validation").caption for number in range(PROMPT_COUNT)]
+    CAPTIONS.write_text("".join(f"{caption}\n" for caption in captions), encoding="utf-8")
+    numbers = [*islice(_face_numbers(0), PROMPT_COUNT), *islice(_face_numbers(REFERENCE_START), REFERENCE_COUNT)]
+    lines = (f"{number} {scene(number, 'validation').caption}\n" for number in numbers)
+    FACE_CAPTIONS.write_text("".join(lines), encoding="utf-8")
+
+
+def _face_numbers(start: int) -> Iterator[int]:
+    """The numbers, from ``start`` on, of the scenes with a face."""
+    return (number for number in count(start) if scene(number, "validation").face)
+
+
 if __name__ == "__main__":
-    for number in range(PROMPT_COUNT):
-        print(scene(number, "validation").caption)
+    _write_captions()

@@ -13,7 +13,14 @@ from t2ibench.datasets import scene_dataset
 from t2ibench.datasets.catalog import DATASETS
 from t2ibench.datasets.images import load_rgb
 from t2ibench.datasets.scene_captions import read_caption
-from t2ibench.datasets.scene_dataset import PROMPT_COUNT, REFERENCE_COUNT, REFERENCE_START, SCENES, scene_of
+from t2ibench.datasets.scene_dataset import (
+    PROMPT_COUNT,
+    REFERENCE_COUNT,
+    REFERENCE_START,
+    SCENE_FACES,
+    SCENES,
+    scene_of,
+)
 from t2ibench.datasets.scenes import held_out, scene
 
 
@@ -36,7 +43,7 @@ def test_prompts_are_the_captions_of_the_first_validation_scenes(tmp_path: Path)
     assert all(held_out(prompt.text) and read_caption(prompt.text) for prompt in prompts)
     for number in (0, 1, 700, 1400, PROMPT_COUNT - 1):
         assert prompts[number].text == scene(number, "validation").caption, (
-            "run: python -m t2ibench.datasets.scene_dataset > datasets/scenes-validation.txt"
+            "run: python -m t2ibench.datasets.scene_dataset"
         )
 
 
@@ -95,3 +102,43 @@ def test_scene_of_a_prompt() -> None:
     for name, text in (("7", caption), ("000008", caption), ("٠٠٠٠٠٧", caption), ("000007", f"{caption}.")):
         with pytest.raises(BenchError, match="is no caption of dataset 'scenes'"):
             scene_of(name, text)
+
+
+def test_the_scenes_with_a_face_are_a_dataset_of_their_own(tmp_path: Path) -> None:
+    faces = DATASETS.get("scene-faces").prompts(tmp_path)
+    assert len({prompt.id for prompt in faces}) == len(faces) == PROMPT_COUNT
+    assert [prompt.id for prompt in faces] == sorted(prompt.id for prompt in faces)
+    among_all = [prompt for prompt in SCENES.prompts(tmp_path) if (words := read_caption(prompt.text)) and words.face]
+    assert faces[: len(among_all)] == among_all
+    for place in (len(among_all), 1000, PROMPT_COUNT - 1):
+        prompt = faces[place]
+        assert scene_of(prompt.id, prompt.text).face, "run: python -m t2ibench.datasets.scene_dataset"
+        assert SCENE_FACES.condition(tmp_path, prompt, "landmarks", 64, 64) is not None
+        asked = SCENE_FACES.asked(tmp_path, prompt, "landmarks", 64, 64)
+        assert asked is not None and asked.read().shape == (10, 2)
+    with pytest.raises(BenchError, match="dataset 'scene-faces' has pictures of 64×64, not 64×128"):
+        SCENE_FACES.condition(tmp_path, faces[0], "canny", 128, 64)
+
+
+def test_the_reference_of_faces_is_of_other_faces(tmp_path: Path, drawn: list[int]) -> None:
+    numbers = SCENE_FACES.reference_numbers()
+    assert len(set(numbers)) == REFERENCE_COUNT
+    assert min(numbers) >= REFERENCE_START
+    for number in (numbers[0], numbers[700], numbers[-1]):
+        assert scene(number, "validation").face
+    first = next(number for number in range(REFERENCE_START, REFERENCE_START + 99) if scene(number, "validation").face)
+    assert numbers[0] == first
+    SCENES.reference(tmp_path, first - REFERENCE_START + 1)
+    drawn.clear()
+    files = SCENE_FACES.reference(tmp_path, 3)
+    assert drawn == list(numbers[1:3])  # the first is there already
+    assert [int(file.stem) for file in files] == list(numbers[:3])
+
+
+def test_a_scene_is_drawn_once_for_all_rows(tmp_path: Path, drawn: list[int]) -> None:
+    scene_dataset._numbered.cache_clear()
+    (prompt, *_) = SCENE_FACES.prompts(tmp_path)
+    for kind in ("canny", "depth", "landmarks"):
+        SCENE_FACES.condition(tmp_path, prompt, kind, 64, 64)
+        SCENE_FACES.asked(tmp_path, prompt, kind, 64, 64)
+    assert drawn == [int(prompt.id)]
