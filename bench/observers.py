@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,17 @@ from ..core.errors import BenchError
 from ..core.weights import WeightsFinder
 from ..datasets.captioned import CaptionedPhotos
 from ..datasets.dataset import Dataset
+from ..datasets.scene_dataset import Scenes
 from ..metrics.metric import CannotMeasure, Observer
 
+if TYPE_CHECKING:
+    from ..datasets.scene_reader import Reading
+
 Picture = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+
+MOST_OBJECTS = 3
+"""Of a scene; its depth has a level for each of them."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +42,7 @@ def observers_of(dataset: Dataset, kinds: Collection[str], weights: WeightsFinde
 
     They look as the dataset's own conditions were made. One whose model file is not at hand says so when it is asked.
     """
-    makers = _SCENES if dataset.name == "scenes" else _PHOTOS if isinstance(dataset, CaptionedPhotos) else {}
+    makers = _SCENES if isinstance(dataset, Scenes) else _PHOTOS if isinstance(dataset, CaptionedPhotos) else {}
     return {kind: _made(maker, weights) for kind, maker in makers.items() if kind in kinds}
 
 
@@ -86,7 +94,7 @@ def _reader() -> str:
     return f"scene-reader@{VERSION}"
 
 
-def _scene_edges(picture: Picture, asked: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _scene_edges(picture: Picture, asked: Mask) -> Mask:
     from ..datasets.scene_conditions import canny
 
     return canny(picture)
@@ -99,16 +107,44 @@ def _scene_landmarks(picture: Picture, asked: NDArray[np.float64]) -> NDArray[np
     return face.landmarks if face else None
 
 
-def _scene_regions(picture: Picture, asked: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _scene_regions(picture: Picture, asked: Mask) -> Mask:
     """The seen mask, of an object or a head, that overlaps most with each one asked for; empty where none does."""
     from ..datasets.scene_reader import read_picture
 
+    seen = _masks(read_picture(_of_scene_size(picture)))
+    return np.array([_overlapping(seen, each) for each in asked])
+
+
+def _scene_depth(picture: Picture, asked: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Nearness of what is seen, (H, W), on the levels that were asked for: pixels alone show who hides whom, no more.
+
+    The seen mask that overlaps most with a level is as near as that, what overlaps with none as the farthest one. A
+    face has no levels: it bulges, and is as near as scenes would draw it.
+    """
+    from ..datasets.scene_reader import read_picture
+
     reading = read_picture(_of_scene_size(picture))
-    seen = [thing.mask for thing in reading.objects]
-    if reading.face:
-        seen.append(reading.face.head)
-    nothing = np.zeros_like(asked[0])
-    return np.array([max((nothing, *seen), key=lambda mask: int((mask & each).sum())) for each in asked])
+    seen = _masks(reading)
+    levels = np.unique(asked[asked > 0])
+    nearness = np.zeros_like(asked)
+    for mask in seen:
+        nearness[mask] = levels[0]
+    if len(levels) <= MOST_OBJECTS:
+        for level in levels:  # the nearest last
+            nearness[_overlapping(seen, asked == level)] = level
+    elif reading.face:
+        nearness = np.where(reading.face.nearness, reading.face.nearness, nearness)
+    return nearness
+
+
+def _masks(reading: Reading) -> list[Mask]:
+    """Where each object, and a head, is seen."""
+    return [thing.mask for thing in reading.objects] + ([reading.face.head] if reading.face else [])
+
+
+def _overlapping(seen: Sequence[Mask], asked: Mask) -> Mask:
+    """The mask that overlaps most with the one asked for; empty where none does."""
+    return max((np.zeros_like(asked), *seen), key=lambda mask: int((mask & asked).sum()))
 
 
 def _of_scene_size(picture: Picture) -> Picture:
@@ -122,6 +158,7 @@ def _of_scene_size(picture: Picture) -> Picture:
 
 _SCENES: Mapping[str, Callable[[WeightsFinder], Looking]] = {
     "canny": lambda weights: Looking("skimage-canny-rgb", _scene_edges),
+    "depth": lambda weights: Looking(_reader(), _scene_depth),
     "landmarks": lambda weights: Looking(_reader(), _scene_landmarks),
     "regions": lambda weights: Looking(_reader(), _scene_regions),
 }

@@ -18,7 +18,21 @@ from numpy.typing import NDArray
 
 from ..core.errors import BenchError
 from .scene_captions import HAIRSTYLES, MIRRORED, SHAPES, Caption, FaceWords, Relation, read_caption
-from .scenes import BACKGROUND_RGB, HAIR_RGB, LIP_RGB, RADII, RGB, SIZE, SKIN_RGB, Face, Map, Rgb, shape_distance
+from .scenes import (
+    BACKGROUND_RGB,
+    HAIR_RGB,
+    LIP_RGB,
+    RADII,
+    RGB,
+    SIZE,
+    SKIN_RGB,
+    Face,
+    Ground,
+    Map,
+    Rgb,
+    Scene,
+    shape_distance,
+)
 
 VERSION = 1
 """Rises whenever a change may give some picture another reading; figures of two versions are not compared."""
@@ -77,6 +91,14 @@ class SeenFace:
     """Positions (x, y) of ``scenes.LANDMARKS``: (10, 2); a nose that is not seen is taken to be in its usual place."""
     head: Mask = field(repr=False, compare=False)
     """Where the head is, a fringe of hair included: (H, W)."""
+    drawn: Face = field(repr=False, compare=False)
+    """The face as scenes would draw it."""
+
+    @property
+    def nearness(self) -> Map:
+        """``Scene.depth`` of the face as scenes would draw it: (H, W), 0 to 1."""
+        anywhere = Ground("white", "plain", BACKGROUND_RGB["white"], 0.0)
+        return Scene(Caption(), anywhere, face=self.drawn).depth
 
 
 @dataclass(frozen=True)
@@ -113,6 +135,13 @@ def read_picture(pixels: NDArray[np.uint8]) -> Reading:
     """Read a picture: uint8, (64, 64, 3), RGB; raises BenchError for any other array."""
     if pixels.shape != (SIZE, SIZE, 3) or pixels.dtype != np.uint8:
         raise BenchError(f"scenes are read from pictures of 64×64×3 uint8, not {pixels.shape} {pixels.dtype}")
+    return _read(pixels.tobytes())
+
+
+@lru_cache(maxsize=256)
+def _read(content: bytes) -> Reading:
+    """Read the bytes of a picture; kept, since several metrics ask for it."""
+    pixels = np.frombuffer(content, np.uint8).reshape(SIZE, SIZE, 3)
     rgb, lab = pixels.astype(np.float64), _lab(pixels)
     ground = _read_ground(rgb)
     face, outline = _read_face(rgb, lab, ground.image)
@@ -541,7 +570,8 @@ def _read_face(rgb: Map, lab: Map, ground: Map) -> tuple[SeenFace | None, Mask]:
     face, outline = _explained(rgb, ground, _described(marks, tone, hair))
     if not outline.any():
         return nothing
-    return SeenFace(face.expression, face.hairstyle, face.hair or None, face.gaze, face.pose, marks, face.head), outline
+    said = face.expression, face.hairstyle, face.hair or None, face.gaze, face.pose
+    return SeenFace(*said, marks, face.head, face), outline
 
 
 def _find_skin(rgb: Map, lab: Map, ground: Map) -> tuple[Mask, Map]:

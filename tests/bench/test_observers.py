@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,17 +17,17 @@ from t2ibench.core.weights import WeightsFinder
 from t2ibench.datasets.catalog import DATASETS
 from t2ibench.datasets.images import load_rgb
 from t2ibench.datasets.prompts import Prompt
-from t2ibench.datasets.scene_dataset import SCENES
+from t2ibench.datasets.scene_dataset import SCENE_FACES, SCENES
 from t2ibench.datasets.scene_reader import read_picture
-from t2ibench.datasets.scenes import scenes
-from t2ibench.metrics.control import edge_f1, landmark_error
+from t2ibench.datasets.scenes import Scene, scenes
+from t2ibench.metrics.control import depth_rmse, edge_f1, landmark_error
 from t2ibench.metrics.metric import CannotMeasure
 from t2ibench.metrics.regions import region_iou
 
 DRAWN = list(scenes(60, "validation", start=4_000))
 FACES = [scene for scene in DRAWN if scene.face]
 OBJECTS = [scene for scene in DRAWN if scene.things]
-LOOK = observers_of(SCENES, ("canny", "landmarks", "regions"), WeightsFinder())
+LOOK = observers_of(SCENES, ("canny", "depth", "landmarks", "regions"), WeightsFinder())
 
 
 def overlap(picture: np.ndarray, masks: np.ndarray) -> float:
@@ -40,6 +41,55 @@ def test_the_true_picture_shows_what_was_asked_and_another_does_not() -> None:
     assert np.mean(others) < 0.3
     edges = [LOOK["canny"](scene.image, None) for scene in OBJECTS]
     assert np.mean([edge_f1(b, a).f1 for a, b in itertools.pairwise(edges)]) < 0.6
+
+
+def depth_error(shown: Scene, asked: Scene) -> float:
+    return depth_rmse(LOOK["depth"](shown.image, asked.depth), asked.depth)
+
+
+def test_depth_of_the_true_picture_is_that_asked_for_and_another_is_not() -> None:
+    errors = [depth_error(scene, scene) for scene in OBJECTS]
+    assert np.mean(errors) < 0.02 and max(errors) < 0.1
+    assert np.mean([depth_error(scene, scene) for scene in FACES]) < 0.06
+    others = [depth_error(b, a) for a, b in itertools.pairwise(DRAWN)]
+    assert np.mean(others) > 0.2
+
+
+def test_depth_tells_what_is_missing_too_many_or_moved() -> None:
+    worse: dict[str, list[float]] = {"missing": [], "too many": [], "moved": []}
+    for scene in OBJECTS:
+        if len(scene.things) > 1:
+            alone = replace(scene, things=scene.things[:1], order=(0,))
+            moved = replace(scene, things=tuple(replace(thing, x=thing.x - 3) for thing in scene.things))
+            worse["missing"].append(depth_error(alone, scene) - depth_error(scene, scene))
+            worse["too many"].append(depth_error(scene, alone) - depth_error(alone, alone))
+            worse["moved"].append(depth_error(moved, scene) - depth_error(scene, scene))
+    assert all(min(found) > 0.02 for found in worse.values())
+    assert all(np.mean(found) > 0.1 for found in worse.values())
+    empty = replace(OBJECTS[0], things=(), order=())
+    assert depth_error(empty, OBJECTS[0]) == pytest.approx(OBJECTS[0].depth.std())
+
+
+def test_depth_tells_who_hides_whom() -> None:
+    pairs = [scene for scene in OBJECTS if np.sum([thing.inside for thing in scene.things], axis=0).max() > 1]
+    worse = [depth_error(replace(scene, order=scene.order[::-1]), scene) - depth_error(scene, scene) for scene in pairs]
+    assert len(worse) > 5
+    assert min(worse) > 0.005 and np.mean(worse) > 0.02
+
+
+def test_a_face_bulges_and_its_hair_is_farther() -> None:
+    for scene in FACES:
+        seen, hair = LOOK["depth"](scene.image, scene.depth), scene.depth == 0.4
+        assert seen.max() > 0.98
+        assert abs(seen - scene.depth)[scene.depth > 0.6].mean() < 0.05
+        assert (seen[hair] == 0.4).mean() > 0.85
+        assert depth_error(OBJECTS[0], scene) > 0.25
+
+
+def test_faces_are_looked_at_as_all_scenes_are() -> None:
+    kinds = ("canny", "depth", "landmarks", "regions")
+    found = observers_of(SCENE_FACES, kinds, WeightsFinder())
+    assert {kind: found[kind].label for kind in kinds} == {kind: LOOK[kind].label for kind in kinds}
 
 
 def test_what_nothing_overlaps_is_matched_with_nothing() -> None:
@@ -99,7 +149,9 @@ def test_a_run_measures_control_of_every_method(bench: Callable, tmp_path: Path)
     assert truth["face_detection"]["value"] == 1
     assert truth["face_detection"]["n"] < 24
     assert truth["region_iou"]["value"] > 0.85 > other["region_iou"]["value"]
-    assert "observer of 'depth'" in truth["depth_rmse"]["reason"]
+    assert truth["depth_rmse"]["value"] < 0.04
+    assert other["depth_rmse"]["value"] > 0.2
+    assert ":scene-reader@" in truth["depth_rmse"]["identity"]
     assert ":skimage-canny-rgb:" in truth["edge_f1"]["identity"]
 
 
