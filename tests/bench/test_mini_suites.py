@@ -115,7 +115,8 @@ def test_the_sweep_takes_guidance_from_1_to_12() -> None:
 
 def test_all_suites_of_the_mini_world_carry_the_label() -> None:
     names = [name for name in SUITES.names() if name.startswith("mini")]
-    assert {"mini", "mini-cfg-sweep", "mini-claims", "mini-control-steps", "mini-control-strength"} <= set(names)
+    control = {"mini-control", "mini-control-faces", "mini-control-steps", "mini-control-strength"}
+    assert {"mini", "mini-cfg-sweep", "mini-claims", *control} <= set(names)
     assert all(LABEL in find_suite(name).notes for name in names)
 
 
