@@ -97,7 +97,8 @@ def depth_rmse(depth: Floats, wanted: Floats) -> float:
 
     min over s, t of √(mean (s·d + t - d*)²): depth networks leave scale and shift open. Ranftl et al., "Towards Robust
     Monocular Depth Estimation: Mixing Datasets for Zero-shot Cross-dataset Transfer", PAMI 44(3), 2022. Lower is
-    better. Raises CannotMeasure where the sizes differ or a value is not finite.
+    better. Of drawn scenes the depth is what a reader of their pixels finds, on the levels asked for (guide.md,
+    "Control in the mini world"). Raises CannotMeasure where the sizes differ or a value is not finite.
     """
     _same_size(depth, wanted)
     if not (np.isfinite(depth).all() and np.isfinite(wanted).all()):
