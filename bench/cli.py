@@ -42,6 +42,16 @@ EXPLAIN_EXAMPLES = """
   bench explain png/ jpeg/ --metric fid --reference photos/
 """
 
+TABLE_EXAMPLES = """
+[bold]Examples[/bold]
+
+  bench table mediapipe-plugin runs/mini-control
+
+  bench table mediapipe-plugin runs/mini-control --latex > table.tex
+
+  bench table architecture
+"""
+
 INTERRUPTED = 130
 
 app = typer.Typer(
@@ -123,15 +133,26 @@ def report(
     report_command(runs, html, markdown, json_)
 
 
-@app.command()
+@app.command(epilog=TABLE_EXAMPLES)
 def table(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A table ('bench ls tables').")],
+    runs: Annotated[
+        list[Path] | None, typer.Argument(metavar="[RUN...]", help="Folders of runs whose rows stand beside.")
+    ] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print GitHub's Markdown.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print plain numbers, comma between.")] = False,
+    latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX (booktabs, threeparttable).")] = False,
+    html: Annotated[bool, typer.Option("--html", help="Print a page that needs nothing else.")] = False,
     json_: Json = False,
 ) -> None:
-    """Print a paper's table; 'architecture' also counts every network and method, without loading weights."""
+    """Print a paper's table, with rows of runs in its shape; 'architecture' also counts every network and method.
+
+    Each number is measured, published, or not comparable (≠), for the reason in its footnote.
+    """
     from .commands import table_command
 
-    table_command(name, json_)
+    forms = {"markdown": markdown, "csv": csv, "latex": latex, "html": html, "json": json_}
+    table_command(name, runs or [], [form for form, asked in forms.items() if asked])
 
 
 @app.command()

@@ -64,12 +64,14 @@ def report_command(runs: Sequence[Path], html: Path | None, markdown: Path | Non
                 _say(f"report: {written}")
 
 
-def table_command(name: str, as_json: bool) -> None:
+def table_command(name: str, runs: Sequence[Path], forms: Sequence[str]) -> None:
     """``bench table``."""
     from .tables import print_table
 
+    if len(forms) > 1:
+        raise BenchError(f"a table has one form at a time: leave out all but one of --{', --'.join(forms)}")
     quiet_libraries()
-    print_table(name, as_json)
+    print_table(name, runs, forms[0] if forms else None)
 
 
 def fetch_command(names: Sequence[str], from_: Path | None, root: Path | None, offline: bool, as_json: bool) -> None:

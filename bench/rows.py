@@ -189,6 +189,7 @@ class AdapterRow(Row):
             params=sum(count_params(module) for module in {stage.module for stage in stages.values()}),
             macs_per_forward=macs[core],
             forwards_per_image=round(forwards[core]),
+            forwards=forwards,
             macs_per_image=round(sum(macs[name] * forwards[name] for name in stages)),
         )
 

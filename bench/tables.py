@@ -6,27 +6,30 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..reports.published import SURE, Published, load_published
+from ..core.errors import BenchError
+from ..reports.published import SURE, load_published
 from . import architecture
+from .paper_tables import print_paper_table
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 
-def print_table(name: str, as_json: bool) -> None:
-    """Print the table called ``name``; BenchError for an unknown one."""
+def print_table(name: str, runs: Sequence[Path] = (), form: str | None = None) -> None:
+    """Print the table called ``name`` with the rows of ``runs``, as ``json`` or another of ``reports.formats.FORMATS``.
+
+    Raises BenchError for an unknown table, a folder that is no run, and a run without a row for the table.
+    """
     published = load_published(name)
-    if name == architecture.NAME:
-        _print_architecture(architecture.measure(), as_json)
-    elif as_json:
-        print(published.model_dump_json(indent=2))
+    if name != architecture.NAME:
+        print_paper_table(name, published, runs, form)
+    elif runs or form not in (None, "json"):
+        raise BenchError(f"table '{name}' counts networks: it takes no RUN, and no form but --json")
     else:
-        _print(
-            _published_table(published),
-            notes=[f"{published.source}; {SURE[published.sure]}. {published.protocol.text}"],
-        )
+        _print_architecture(architecture.measure(), form == "json")
 
 
 def _print_architecture(found: architecture.Architecture, as_json: bool) -> None:
@@ -73,16 +76,6 @@ def _method_table(found: architecture.Architecture) -> Table:
         steps = "1 step" if row.settings.steps == 1 else f"{row.settings.steps} steps"
         sampling = f"{row.settings.scheduler}, {steps}, guidance {row.settings.guidance:g}"
         _add(table, [row.method, f"{row.params / 1e6:.1f}", f"{row.macs / 1e9:,.0f}", sampling, ran])
-    return table
-
-
-def _published_table(published: Published) -> Table:
-    titles = [
-        f"{column.title} ({column.unit})" if column.unit else column.title for column in published.columns.values()
-    ]
-    table = _table("Method", *titles)
-    for row in published.rows:
-        _add(table, [row.method, *(row.values.get(key, "") for key in published.columns)])
     return table
 
 

@@ -17,10 +17,17 @@ def latency(records: Sequence[Record], device: str | None) -> dict[str, Latency]
     found = {}
     for stage in dict.fromkeys(name for record in records for name in record.seconds):
         # The samples of a batch share one measurement.
-        seconds = sorted({record.seconds[stage] for record in _warm(records) if stage in record.seconds})
+        timed = [record for record in _warm(records) if stage in record.seconds]
+        seconds = sorted({record.seconds[stage] for record in timed})
         p90 = seconds[min(len(seconds) - 1, int(0.9 * len(seconds)))]
         found[stage] = Latency(
-            median_s=statistics.median(seconds), p90_s=p90, n=len(seconds), device=device or "unknown"
+            median_s=statistics.median(seconds),
+            p90_s=p90,
+            n=len(seconds),
+            device=device or "unknown",
+            batch_sizes=sorted({record.batch for record in timed}),
+            threads=sorted({record.threads for record in timed}),
+            warm=any(record.warm for record in timed),
         )
     return found
 

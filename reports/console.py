@@ -1,8 +1,9 @@
-"""The main table on a terminal."""
+"""Tables on a terminal."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .grid import Cell, Column, Row, Table
@@ -19,12 +20,22 @@ _METHOD_WIDTH = 24
 
 
 def console_table(run: Run, width: int = 100) -> rich.table.Table:
-    """The main table for a terminal of ``width`` columns.
+    """The main table for a terminal of ``width`` columns."""
+    return draw(build(run), width)
+
+
+def footnotes(run: Run) -> rich.text.Text:
+    """The footnotes of the main table, one a line, then what is said of all numbers and of single rows."""
+    rows = [f"{result.method}: {note}" for result in run.results for note in result.notes]
+    return below(build(run), [*run.suite.notes, *rows])
+
+
+def draw(table: Table, width: int = 100) -> rich.table.Table:
+    """A table for a terminal of ``width`` columns.
 
     Where it does not fit, intervals move below their values, then minor columns are left out, the last first.
     """
-    table = build(run)
-    draft = _Draft(table, list(range(len(table.columns))))
+    draft = _Draft(table, list(range(len(table.columns))), mixed=table.mixed)
     if draft.width > width:
         draft.break_intervals = True
     while draft.width > width and (minor := [i for i in draft.shown if table.columns[i].minor]):
@@ -36,13 +47,30 @@ def console_table(run: Run, width: int = 100) -> rich.table.Table:
     return drawn
 
 
-def footnotes(run: Run) -> rich.text.Text:
-    """The footnotes of the main table, one a line, then what is said of all numbers and of single rows."""
+def blocks(table: Table, width: int = 100) -> list[rich.table.Table]:
+    """All columns of a table for a terminal of ``width`` columns: those that do not fit, in tables below the first.
+
+    Each has the methods, and of these only what has something there.
+    """
+    first, *waiting = range(len(table.columns))
+    whole = _Draft(table, [first, *waiting], mixed=table.mixed)
+    if whole.width <= width:
+        return [whole.draw()]
+    parts = [replace(whole, shown=[first], break_intervals=True)]
+    for column in waiting:
+        parts[-1].shown.append(column)
+        if parts[-1].width > width and len(parts[-1].shown) > 2:
+            parts[-1].shown.pop()
+            parts.append(replace(parts[-1], shown=[first, column]))
+    return [part.filled().draw() for part in parts]
+
+
+def below(table: Table, notes: Sequence[str]) -> rich.text.Text:
+    """The footnotes of a table, one a line, then ``notes``."""
     from rich.text import Text
 
-    numbered = [f"{superscript((i,))} {clean(note)}" for i, note in enumerate(build(run).footnotes, 1)]
-    rows = [f"{result.method}: {note}" for result in run.results for note in result.notes]
-    return Text("\n".join([*numbered, *(clean(note) for note in [*run.suite.notes, *rows])]), style="dim")
+    numbered = [f"{superscript((i,))} {clean(note)}" for i, note in enumerate(table.footnotes, 1)]
+    return Text("\n".join([*numbered, *map(clean, notes)]), style="dim")
 
 
 @dataclass
@@ -52,6 +80,8 @@ class _Draft:
     table: Table
     shown: list[int]
     break_intervals: bool = False
+    mixed: bool = True
+    """Whether published rows are told from measured ones."""
 
     @property
     def width(self) -> int:
@@ -63,7 +93,13 @@ class _Draft:
             return max(cell_len(line) for text in texts for line in text.split("\n"))
 
         widths = {i: widest(i) for i in self.shown}
-        return min(widths.pop(0, 0), _METHOD_WIDTH) + sum(1 + width for width in widths.values())
+        return 2 + min(widths.pop(0, 0), _METHOD_WIDTH) + sum(2 + width for width in widths.values())
+
+    def filled(self) -> _Draft:
+        """The same without rows that are empty but for their method."""
+        columns = self.shown[1:]
+        rows = tuple(row for row in self.table.rows if any(row.cells[i] != Cell(status=row.status) for i in columns))
+        return replace(self, table=replace(self.table, rows=rows))
 
     def draw(self) -> rich.table.Table:
         from rich import box
@@ -76,12 +112,12 @@ class _Draft:
             drawn.add_column(Text(_header(column)), justify=justify, no_wrap=column.numeric, overflow="fold")  # type: ignore[arg-type]
         for row in self.table.rows:
             texts = (Text(self._text(row, row.cells[i])) for i in self.shown)
-            drawn.add_row(*texts, style="dim" if row.status == "published" else "")
+            drawn.add_row(*texts, style="dim" if row.status == "published" and self.mixed else "")
         return drawn
 
     def _text(self, row: Row, cell: Cell) -> str:
-        value, marks = clean(cell.text), superscript(cell.notes)
-        if cell is row.cells[0] and row.status == "published":
+        value, marks = clean(cell.text) + cell.mark, superscript(cell.notes)
+        if cell is row.cells[0] and row.status == "published" and self.mixed:
             value += " (published)"
         if not cell.spread:
             return value + marks

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Status = Literal["measured", "published"]
+CellStatus = Literal["measured", "published", "not comparable"]
 
 
 @dataclass(frozen=True)
@@ -22,11 +23,20 @@ class Cell:
     spread: str = ""
     """Half the width of the 95 % interval, written like the value."""
     notes: tuple[int, ...] = ()
+    status: CellStatus = "measured"
+    interval: tuple[float, float] | None = None
+    reason: str | None = None
+    """Why there is no value, or why a published one cannot be compared."""
 
     @property
     def full(self) -> str:
         """The text with its spread: ``26.70 ±0.12``."""
         return f"{self.text} ±{self.spread}" if self.spread else self.text
+
+    @property
+    def mark(self) -> str:
+        """A sign behind what cannot be compared; the reason is in a footnote."""
+        return " ≠" if self.status == "not comparable" else ""
 
 
 @dataclass(frozen=True)
@@ -60,6 +70,8 @@ class Row:
 
     cells: tuple[Cell, ...]
     status: Status = "measured"
+    run: str = ""
+    """The name of the run that it is of, where that is known."""
 
 
 @dataclass
@@ -84,6 +96,14 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     footnotes: tuple[str, ...] = ()
+    title: str = ""
+    notes: tuple[str, ...] = ()
+    """What is said of all of it, below the footnotes."""
+
+    @property
+    def mixed(self) -> bool:
+        """Whether measured and published rows stand together."""
+        return len({row.status for row in self.rows}) > 1
 
     def to_frame(self) -> pd.DataFrame:
         """The numbers, a column per column, then ``status``; the footnotes are in ``attrs["footnotes"]``."""

@@ -14,6 +14,7 @@ from .table import build
 
 if TYPE_CHECKING:
     import pandas as pd
+    from jinja2 import Environment
     from markupsafe import Markup
 
 
@@ -25,6 +26,20 @@ def html(
     ``scores`` has the columns method, prompt_id, sample, metric, value. The gallery shows the first ``rows`` prompts or
     photos. Pictures below the folder ``beside``, where the page will lie, are also found in full size by a click.
     """
+    page = templates().get_template("report.html.j2")
+    return page.render(
+        run=run,
+        headline=headline(run),
+        table=build(run),
+        gallery=gallery(run, pictures, scores, rows=rows, beside=beside),
+        noun="photos" if run.suite.kind == "codec" else "prompts",
+        identities=identities(run),
+        environment=environment(run),
+    )
+
+
+def templates() -> Environment:
+    """The templates of pages; whatever is put into them is escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     pages = Environment(
@@ -35,15 +50,7 @@ def html(
         lstrip_blocks=True,
     )
     pages.filters["breakable"] = _breakable
-    return pages.get_template("report.html.j2").render(
-        run=run,
-        headline=headline(run),
-        table=build(run),
-        gallery=gallery(run, pictures, scores, rows=rows, beside=beside),
-        noun="photos" if run.suite.kind == "codec" else "prompts",
-        identities=identities(run),
-        environment=environment(run),
-    )
+    return pages
 
 
 def _breakable(name: str) -> Markup:

@@ -1,4 +1,4 @@
-"""``report.md``: what fits into a comment on a pull request."""
+"""``report.md``: what fits into a comment on a pull request; and single tables in GitHub's Markdown."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ WORST = 5
 """Pictures per metric in the table of the worst."""
 
 _CELL = 300
+_NOTE = 1200
 _PLAIN = re.compile(r"[\w .,:;=()\[\]@+/-]+", re.ASCII)
 _ESCAPES = {char: f"\\{char}" for char in "|`*_[]~$#"}
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\\": "&#92;"}
@@ -37,6 +38,14 @@ def markdown(run: Run, pictures: Sequence[Picture], scores: pd.DataFrame) -> str
     section, and the section says how much is missing.
     """
     return fit(_sections(run, pictures, scores), LIMIT)
+
+
+def table_markdown(table: Table) -> str:
+    """A table by itself, with its title, footnotes and notes."""
+    grid = _main(table)
+    notes = [f"> {escape(note, _NOTE)}  " for note in table.notes]
+    parts = [[f"### {escape(table.title)}"], [*grid.head, *grid.items], _numbered(table), notes]
+    return "\n\n".join("\n".join(lines) for lines in parts if lines) + "\n"
 
 
 def escape(text: str, length: int = _CELL) -> str:
@@ -96,7 +105,7 @@ def _sections(run: Run, pictures: Sequence[Picture], scores: pd.DataFrame) -> It
         yield Section([], [f"> {escape(note)}  " for note in run.suite.notes])
     yield _main(table)
     if table.footnotes:
-        yield Section([], [f"{i}. {escape(note, 1200)}" for i, note in enumerate(table.footnotes, 1)])
+        yield Section([], _numbered(table))
     if run.skipped:
         yield _bullets("Skipped", ((skipped.method, skipped.reason) for skipped in run.skipped))
     if any(result.notes for result in run.results):
@@ -114,19 +123,23 @@ def _main(table: Table) -> Section:
     return Section([_line(*heads), _line(*rules)], [_line(*_row(table, i)) for i in range(len(table.rows))])
 
 
+def _numbered(table: Table) -> list[str]:
+    return [f"{i}. {escape(note, _NOTE)}" for i, note in enumerate(table.footnotes, 1)]
+
+
 def _row(table: Table, index: int) -> Iterator[str]:
     row = table.rows[index]
     for column, cell in zip(table.columns, row.cells, strict=True):
         if column.key != "method":
             yield _text(cell)
         elif row.status == "published":
-            yield f"{escape(cell.text)} *(published)*{_marks(cell.notes)}"
+            yield f"{escape(cell.text)}{' *(published)*' if table.mixed else ''}{_marks(cell.notes)}"
         else:
             yield code(cell.text) + _marks(cell.notes)
 
 
 def _text(cell: Cell) -> str:
-    return escape(cell.full) + _marks(cell.notes)
+    return escape(cell.full) + cell.mark + _marks(cell.notes)
 
 
 def _marks(notes: tuple[int, ...]) -> str:

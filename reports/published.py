@@ -6,33 +6,72 @@ import tomllib
 from importlib.resources import files
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from ..core.errors import BenchError
 from ..core.registry import suggest
 
-Sure = Literal["paper", "article", "secondary", "recalled"]
+Sure = Literal["paper", "article", "translation", "secondary", "recalled"]
 
 SURE: dict[Sure, str] = {
     "paper": "read in the paper itself",
     "article": "read in an article about the paper, not checked against the paper",
+    "translation": "read in a translation of the article, which is all that is published",
     "secondary": "quoted by others, not checked against the paper",
     "recalled": "recalled, not confirmed",
 }
 """How sure a published number is, in words."""
 
+WORDS = ("yes", "no")
 
-def _number(text: str) -> str:
-    float(text)
+
+def _printed(text: str) -> str:
+    if text not in WORDS:
+        float(text)
     return text
 
 
-Number = Annotated[str, AfterValidator(_number)]
-"""A number as text, so that its digits stay as printed."""
+Printed = Annotated[str, AfterValidator(_printed)]
+"""A number as text, so that its digits stay as printed; or yes or no."""
+
+
+def number(printed: str) -> float | str:
+    """The number behind a published entry; the word where it is one."""
+    return printed if printed in WORDS else float(printed)
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid")
+
+
+class Conditions(_Part):
+    """What numbers are of and under which conditions they were made; None where that is not known, or does not matter.
+
+    Measured rows are held against it (see ``reports.comparable``).
+    """
+
+    dataset: str | None = None
+    """The dataset by our name for it."""
+    pictures: str | None = None
+    """In words where we have no name for it: ``5,000 pictures of people, not released``."""
+    n: int | None = None
+    identity: list[str] = []
+    """Parts that the identity of a metric must have: its extractor, its resize."""
+    weights: list[str] = []
+    """Names of the checkpoint of the base, any of which will do."""
+    size: str | None = None
+    scheduler: str | None = None
+    steps: int | None = None
+    guidance: float | None = None
+    dtype: str | None = None
+    device: str | None = None
+    """Part of the name that the device has for itself: ``V100``."""
+
+
+class Protocol(Conditions):
+    """How the numbers were made, as far as it is known."""
+
+    text: str
 
 
 class PublishedColumn(_Part):
@@ -44,21 +83,17 @@ class PublishedColumn(_Part):
     """None for what is neither good nor bad in itself, such as latent channels: a fact, not a result."""
     gap: str | None = None
     """What the sources leave open about this quantity."""
-
-
-class Protocol(_Part):
-    """How the numbers were made, as far as it is known."""
-
-    text: str
-    dataset: str | None = None
-    """The dataset by our name for it; None where the sources do not say."""
+    shows: str | None = None
+    """The quantity of ours that it is, where its own key is not that: seconds on two devices are two columns."""
+    protocol: Conditions = Conditions()
+    """Where it differs from that of the table."""
 
 
 class PublishedRow(_Part):
     """One method of a published table."""
 
     method: str
-    values: dict[str, Number]
+    values: dict[str, Printed]
     """By column, in the unit of the column."""
     sure: dict[str, Sure] = {}
     """By column, where it is not that of the table."""
@@ -66,6 +101,15 @@ class PublishedRow(_Part):
     """Where it is not that of the table."""
     note: str | None = None
     """What must be known of the numbers."""
+
+
+class Template(_Part):
+    """What ``bench table NAME RUN`` shows of runs, beside the published rows."""
+
+    columns: list[str] = Field(min_length=1)
+    """Keys of metrics, or of what ``reports.fields.FIELDS`` names, in order. One that no row has is left out."""
+    methods: list[str] = []
+    """Names of the methods whose rows belong here; empty for all. One of the user's own always does."""
 
 
 class Published(_Part):
@@ -79,6 +123,8 @@ class Published(_Part):
     columns: dict[str, PublishedColumn]
     """By the key of the metric, or of the column of our table that shows the same quantity in the same unit."""
     rows: list[PublishedRow]
+    measured: Template | None = None
+    """None where runs measure nothing of it."""
 
     @model_validator(mode="after")
     def _columns_exist(self) -> Published:
@@ -87,14 +133,10 @@ class Published(_Part):
             raise ValueError(f"values without a column: {', '.join(sorted(unknown))}")
         return self
 
-    def not_comparable(self, key: str, dataset: str) -> str | None:
-        """Say why results in column ``key`` cannot be compared with those measured on ``dataset``; None if they can."""
-        stated = self.protocol.dataset
-        pictures = (
-            "which pictures were measured is not stated" if stated is None else f"measured on {stated}, not {dataset}"
-        )
-        reasons = [None if stated == dataset else pictures, self.columns[key].gap]
-        return "; ".join(reason for reason in reasons if reason) or None
+    def conditions(self, key: str) -> Conditions:
+        """Under which conditions the numbers of column ``key`` were made."""
+        table = self.protocol.model_dump(exclude={"text"}, exclude_defaults=True)
+        return Conditions.model_validate(table | self.columns[key].protocol.model_dump(exclude_defaults=True))
 
 
 def published_names() -> list[str]:

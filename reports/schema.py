@@ -37,6 +37,12 @@ class Latency(_Part):
     p90_s: float
     n: int
     device: str
+    batch_sizes: list[int] = Field(default_factory=list)
+    """Pictures per batch, every size that occurs; empty where it is not known."""
+    threads: list[int] = Field(default_factory=list)
+    """Threads of the processor, likewise."""
+    warm: bool = True
+    """False where all of it was measured on the first batch after loading."""
 
 
 class Cost(_Part):
@@ -45,6 +51,9 @@ class Cost(_Part):
     params: int | None = None
     macs_per_forward: int | None = None
     forwards_per_image: int | None = None
+    """Of the denoiser."""
+    forwards: dict[str, float] = Field(default_factory=dict)
+    """Of each part (``unet``, ``control``, …), on average over the pictures: regions and windows differ in number."""
     macs_per_image: int | None = None
     peak_memory_bytes: int | None = None
     """On an accelerator the peak allocated; on a CPU what the process took more than before loading, at its peak."""

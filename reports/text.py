@@ -47,6 +47,8 @@ TITLES = {
     "mini_fd": "mini FD",
     "mini_kd": "mini KD",
     "mini_clip_score": "mini CLIP score",
+    "edge_f1": "Edge F1",
+    "depth_rmse": "Depth RMSE",
     "psnr": "PSNR",
     "ssim": "SSIM",
     "ms_ssim": "MS-SSIM",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from io import StringIO
 
 import pytest
@@ -10,11 +11,13 @@ from rich.console import Console
 
 from t2ibench.core.errors import BenchError
 from t2ibench.metrics.value import MetricValue
+from t2ibench.reports.comparable import why_not
 from t2ibench.reports.console import console_table, footnotes
+from t2ibench.reports.fields import Measured
 from t2ibench.reports.grid import Table
 from t2ibench.reports.identity import mismatch, parse
 from t2ibench.reports.published import Published, load_published, published_names, published_summaries
-from t2ibench.reports.schema import CodecFacts, Cost, Latency, Result, Run, RunSettings, SuiteInfo
+from t2ibench.reports.schema import CodecFacts, Cost, Latency, Result, Run, RunSettings, SuiteInfo, Swept
 from t2ibench.reports.table import build, main_table
 from t2ibench.reports.text import clean, clip, metric_text, quantity, significant
 
@@ -242,9 +245,12 @@ def test_published_results_are_comparable_only_on_their_own_dataset() -> None:
     data = load_published("mobilediffusion-decoders").model_dump()
     data["protocol"]["dataset"] = "kodak"
     known = Published.model_validate(data)
-    assert known.not_comparable("psnr", "kodak") is None
-    assert known.not_comparable("psnr", "div2k") == "measured on kodak, not div2k"
-    assert known.not_comparable("lpips", "kodak") == "the network and version of LPIPS are not stated"
+    run = run_of("codec", codec("taef2"))
+    here = Measured(run.results[0], run, "taef2")
+    elsewhere = replace(here, run=run.model_copy(update={"suite": run.suite.model_copy(update={"dataset": "div2k"})}))
+    assert why_not(known, "psnr", here) is None
+    assert why_not(known, "psnr", elsewhere) == "measured on kodak, not div2k"
+    assert why_not(known, "lpips", here) == "the network and version of LPIPS are not stated"
 
 
 def test_published_values_need_a_column_and_a_number() -> None:
@@ -276,3 +282,16 @@ def test_metric_numbers_follow_their_family() -> None:
 def test_clean_keeps_words_and_drops_what_moves_others() -> None:
     assert clean("a\x1b[31m\n b\u202e c\x00") == "a[31m b c"
     assert clip("abcdef", 4) == "abc…"
+
+
+def test_a_sweep_has_a_column_of_its_values_unless_its_setting_has_one() -> None:
+    rows = [generated(method) for method in ("plain", "a[until=0.2]", "a[until=1]")]
+    for row, value in zip(rows[1:], (0.2, 1.0), strict=True):
+        row.swept = Swept(setting="until", value=value, method="a[until={}]")
+    table = build(run_of("generate", *rows))
+    assert [texts(table, place).get("until") for place in range(3)] == ["–", "0.2", "1"]
+    assert [column.title for column in table.columns[:3]] == ["Method", "until", "Scheduler"]
+    for row in rows[1:]:
+        row.swept = Swept(setting="steps", value=50, method="a")
+    assert "Steps" in (titles := [column.title for column in build(run_of("generate", *rows)).columns])
+    assert "steps" not in titles

@@ -1,0 +1,111 @@
+"""``bench table NAME [RUN ...]``: rows of runs laid beside those of a paper."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..adapters import ADAPTERS
+from ..core.errors import BenchError
+from ..reports.fields import Measured
+from ..reports.published import Published, Template
+from ..reports.schema import Run, load_run
+from .bases import base_of
+
+if TYPE_CHECKING:
+    from ..reports.grid import Table
+
+
+def print_paper_table(name: str, published: Published, runs: Sequence[Path], form: str | None) -> None:
+    """Print a published table, with rows of ``runs`` where there are any; on the terminal where ``form`` is None.
+
+    Raises BenchError for a folder that is no run, and for a run without a row for the table.
+    """
+    from ..reports.formats import FORMATS, as_json
+    from ..reports.paper import published_table
+
+    if form == "json" and not runs:
+        print(published.model_dump_json(indent=2))
+        return
+    table = _with_runs(name, published, runs) if runs else published_table(published)
+    if form == "json":
+        print(as_json(table, {"table": name, **published.model_dump(include={"title", "source", "url", "sure"})}))
+    elif form:
+        print(FORMATS[form](table), end="")
+    else:
+        _print_on_terminal(table)
+
+
+def _print_on_terminal(table: Table) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    from ..reports.console import below, blocks
+
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    console.print(Text(table.title, style="bold"))
+    for block in blocks(table, console.width):
+        console.print(block)
+    console.print(below(table, table.notes))
+
+
+def _with_runs(name: str, published: Published, paths: Sequence[Path]) -> Table:
+    from ..reports.paper import paper_table
+
+    if (template := published.measured) is None:
+        raise BenchError(f"table '{name}' holds nothing that runs measure: leave out RUN")
+    rows: list[Measured] = []
+    notes: dict[str, None] = {}
+    left_out: dict[str, None] = {}
+    for run_name, run in _named([(path, load_run(path)) for path in paths]):
+        found = list(_rows(run_name, run))
+        kept = [row for row in found if _belongs(row, template)]
+        if not kept:
+            raise BenchError(
+                f"run '{run_name}' has no row for table '{name}', which is of {', '.join(template.methods)}"
+            )
+        rows += kept
+        notes |= dict.fromkeys([_about(run_name, run), *run.suite.notes])
+        left_out |= dict.fromkeys(row.result.method for row in found if not _belongs(row, template))
+    rows = _labelled(rows)
+    notes |= dict.fromkeys(f"{row.label}: {note}" for row in rows for note in row.result.notes)
+    if left_out:
+        notes[f"Rows of the runs that are no part of this table: {', '.join(left_out)}"] = None
+    return paper_table(published, rows, list(notes))
+
+
+def _named(runs: Sequence[tuple[Path, Run]]) -> list[tuple[str, Run]]:
+    """Name runs by their folders; by the whole path where two folders have one name."""
+    short = [(path if path.is_dir() else path.parent).resolve().name for path, _ in runs]
+    counts = Counter(short)
+    return [(name if counts[name] == 1 else str(path), run) for name, (path, run) in zip(short, runs, strict=True)]
+
+
+def _rows(name: str, run: Run) -> Iterator[Measured]:
+    for result in run.results:
+        base = base_of(result, run)
+        yield Measured(result, run, result.method, name, base.row, base.reason)
+
+
+def _belongs(row: Measured, template: Template) -> bool:
+    """Whether a row is of one of the table's methods, or of a method of the user's own."""
+    name = row.result.method.partition("[")[0].partition(":")[0]
+    return not template.methods or name in template.methods or name not in ADAPTERS.entries
+
+
+def _labelled(rows: Sequence[Measured]) -> list[Measured]:
+    """Name the run behind methods that several runs have."""
+    counts = Counter(row.result.method for row in rows)
+    return [replace(row, label=f"{row.label} ({row.run_name})") if counts[row.label] > 1 else row for row in rows]
+
+
+def _about(name: str, run: Run) -> str:
+    suite, environment = run.suite, run.environment
+    device = environment.get("accelerator") or environment.get("processor") or "an unknown device"
+    batch = f", batches of {environment['batch_size']}" if environment.get("batch_size") else ""
+    some = f"{suite.items:,}" if suite.items == suite.total else f"{suite.items:,} of {suite.total:,}"
+    return f"{name}: suite {suite.name}, {some} of {suite.dataset}, seed {suite.seed}, on {device}{batch}"
