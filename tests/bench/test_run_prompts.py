@@ -53,9 +53,12 @@ def test_a_run_has_what_the_contract_says(bench: Bench, prompts: Path, tiny_sd: 
                                   "dtype": "fp32", "device": "cpu"}  # fmt: skip
     assert result["metrics"]["clip_score"]["value"] is None
     assert "open_clip" in result["metrics"]["clip_score"]["reason"]
-    assert set(result["latency"]["end_to_end"]) == {"median_s", "p90_s", "n", "device"}
+    time = result["latency"]["end_to_end"]
+    assert set(time) == {"median_s", "p90_s", "n", "device", "batch_sizes", "threads", "warm"}
+    assert len(time["batch_sizes"]) == len(time["threads"]) == 1
     cost = result["cost"]
     assert cost["forwards_per_image"] == 4
+    assert cost["forwards"] == {"text_encoder": 1, "unet": 4, "decoder": 1}
     assert 4 * cost["macs_per_forward"] < cost["macs_per_image"]
     assert (tmp_path / "run" / "report.html").exists()
     assert "sd15" in out
