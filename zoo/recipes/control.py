@@ -42,7 +42,8 @@ class Network(NamedTuple):
 
 def _controlnet(base: UNet2DConditionModel) -> nn.Module:
     # Three halvings: 8 pixels per latent.
-    return ControlNetModel.from_unet(base, conditioning_embedding_out_channels=(16, 32, 64, 96))  # type: ignore[no-any-return]
+    made: nn.Module = ControlNetModel.from_unet(base, conditioning_embedding_out_channels=(16, 32, 64, 96))
+    return made
 
 
 def _residuals(network: nn.Module, call: Arguments, pictures: torch.Tensor) -> Arguments:
@@ -51,17 +52,18 @@ def _residuals(network: nn.Module, call: Arguments, pictures: torch.Tensor) -> A
 
 
 def _adapter(base: UNet2DConditionModel) -> nn.Module:
-    return T2IAdapter(
+    made: nn.Module = T2IAdapter(
         in_channels=3,
         channels=list(base.config.block_out_channels),
         num_res_blocks=2,
         downscale_factor=8,
         adapter_type="full_adapter",
     )
+    return made
 
 
 def _plugin(base: UNet2DConditionModel) -> nn.Module:
-    return DiffusionPlugin(
+    made: nn.Module = DiffusionPlugin(
         stem_channels=16,
         stem_stride=2,
         width=1.0,
@@ -69,6 +71,7 @@ def _plugin(base: UNet2DConditionModel) -> nn.Module:
         taps=[2, 3, 4],
         out_channels=list(base.config.block_out_channels),
     )
+    return made
 
 
 def _features(network: nn.Module, call: Arguments, pictures: torch.Tensor) -> Arguments:

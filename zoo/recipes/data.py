@@ -101,15 +101,15 @@ def _draw(folder: Path, split: Split, start: int) -> None:
     images = np.empty((len(chunk), SIZE, SIZE, 3), dtype=np.uint8)
     for place, drawn in enumerate(chunk):
         images[place] = drawn.image
-    _save(_file(folder, start), images=images, captions=np.array([drawn.caption for drawn in chunk]))
+    _save(_file(folder, start), {"images": images, "captions": np.array([drawn.caption for drawn in chunk])})
 
 
 def _draw_maps(folder: Path, kind: Condition, split: Split, start: int) -> None:
     scenes = {index: scene(index, split) for index in range(start, start + CHUNK)}
     drawn = {index: condition_map(each, kind) for index, each in scenes.items() if kind != "landmarks" or each.face}
-    _save(_file(folder, start), images=np.array(list(drawn.values())), numbers=np.array(list(drawn)))
+    _save(_file(folder, start), {"images": np.array(list(drawn.values())), "numbers": np.array(list(drawn))})
 
 
-def _save(path: Path, **arrays: NDArray[Any]) -> None:
+def _save(path: Path, arrays: dict[str, Any]) -> None:
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **arrays)

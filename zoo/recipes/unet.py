@@ -158,7 +158,7 @@ def assemble(folder: Path) -> None:
 
 def main() -> None:
     """Train and save."""
-    given = options("Train the mini UNet and its text encoder.", steps=32_000)
+    given = options("Train the mini UNet and its text encoder.", steps=30_000)
     torch.manual_seed(given.seed)
     folder = given.out / "mini-sd"
     words = tokenizer.write(given.work / "tokenizer")
