@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import BenchError
 from ..core.files import sha256_file
+from ..core.zoo import FOLDER as ZOO
 from ..core.zoo import PREFIX, zoo_checkpoint
 from .networks import OWN
 
@@ -113,13 +114,26 @@ def _snapshot(hub_id: str, offline: bool, patterns: list[str]) -> Path:
         raise BenchError(f"checkpoint '{hub_id}' is neither a folder nor reachable on the hub: {why}") from error
 
 
+def part(folder: Path, name: str) -> Path:
+    """Return where a part of a checkpoint lies: in its own folder, or in the zoo's checkpoint that lends it.
+
+    A checkpoint of the zoo names its lenders in ``shared.json``, {part: checkpoint}: methods that were trained on one
+    base have its text encoder, and a second copy of that would only take space.
+    """
+    own, lenders = folder / name, folder / "shared.json"
+    if own.is_dir() or not lenders.is_file() or folder.parent != ZOO:
+        return own
+    lender = json.loads(lenders.read_text(encoding="utf-8")).get(name)
+    return zoo_checkpoint(lender) / name if lender else own
+
+
 def load_component(kinds: Sequence[str], folder: Path, subfolder: str = "", *, dtype: torch.dtype) -> nn.Module:
     """Load one network of a checkpoint, on the CPU, in evaluation mode.
 
     ``kinds`` are the class names of diffusers or transformers that will do; config.json says which it is. Raises
     BenchError, naming the file, for another class, a missing or broken file, a pickle, or incomplete weights.
     """
-    place = folder / subfolder
+    place = part(folder, subfolder) if subfolder else folder
     kind = component_kind(place)
     if kind not in kinds:
         raise BenchError(f"'{place / 'config.json'}' describes a {kind}; expected {' or '.join(kinds)}")
@@ -223,8 +237,14 @@ def fingerprint(folder: Path, *parts: str) -> str:
     That is the weights that ``load_component`` would take, and every configuration, vocabulary or schedule beside them;
     without parts, of ``folder`` itself. What else lies there (other precisions, a safety checker) does not count.
     """
-    files = [file for part in parts or ("",) for file in _loaded_files(folder / part)]
-    return digest({path.relative_to(folder).as_posix(): path for path in files})
+    places = {name: part(folder, name) for name in parts} or {"": folder}
+    return digest(
+        {
+            f"{name}/{path.relative_to(place).as_posix()}".lstrip("/"): path
+            for name, place in places.items()
+            for path in _loaded_files(place)
+        }
+    )
 
 
 def _loaded_files(place: Path) -> list[Path]:

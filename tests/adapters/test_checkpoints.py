@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,8 +15,9 @@ import torch
 from diffusers import AutoencoderTiny
 from safetensors.torch import load_file, save_file
 
-from t2ibench.adapters import checkpoints
+from t2ibench.adapters import checkpoints, make_adapter
 from t2ibench.core.errors import BenchError
+from t2ibench.datasets.request import Request
 
 KIND = "AutoencoderTiny"
 WEIGHTS = "diffusion_pytorch_model.safetensors"
@@ -222,7 +224,6 @@ def test_zoo_names_a_checkpoint_of_the_package(zoo: Path) -> None:
 
 
 def test_a_zoo_checkpoint_is_taken_wherever_one_is(zoo: Path) -> None:
-    from t2ibench.adapters import make_adapter
     from t2ibench.adapters.codecs import make_codec
 
     for method in ("sd15[checkpoint=zoo:mini-sd]", "diffusers:zoo:mini-sd"):
@@ -232,3 +233,21 @@ def test_a_zoo_checkpoint_is_taken_wherever_one_is(zoo: Path) -> None:
     codec = make_codec("vae:zoo:mini-sd[space=mini]")
     codec.load("cpu", "fp32")
     assert (codec.checkpoint, codec.latent_space, codec.downsampling) == ("zoo:mini-sd", "mini", 8)
+
+
+def test_a_checkpoint_of_the_zoo_borrows_parts(tiny_sd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(tiny_sd, tmp_path / "base")
+    shutil.copytree(tiny_sd, tmp_path / "student")
+    whole = checkpoints.fingerprint(tmp_path / "student", "vae", "unet")
+    shutil.rmtree(tmp_path / "student" / "vae")
+    (tmp_path / "student" / "shared.json").write_text('{"vae": "base"}')
+    # Only the zoo's own checkpoints are believed: a folder from elsewhere might name any.
+    assert checkpoints.part(tmp_path / "student", "vae") == tmp_path / "student" / "vae"
+    monkeypatch.setattr("t2ibench.core.zoo.FOLDER", tmp_path)
+    monkeypatch.setattr(checkpoints, "ZOO", tmp_path)
+    assert checkpoints.part(tmp_path / "student", "vae") == tmp_path / "base" / "vae"
+    assert checkpoints.part(tmp_path / "student", "unet") == tmp_path / "student" / "unet"
+    assert checkpoints.fingerprint(tmp_path / "student", "vae", "unet") == whole
+    adapter = make_adapter("sd15[checkpoint=zoo:student]")
+    adapter.load("cpu", "fp32")
+    assert adapter.latent_shape(Request("", "", height=64, width=64)) == (4, 8, 8)
