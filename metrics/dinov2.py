@@ -6,8 +6,8 @@ NeurIPS 2023, with the class token of ViT-L/14 as its dgm-eval takes it. Neither
 
 from __future__ import annotations
 
-from .frechet import frechet
-from .kernel import kernel_distance, protocol
+from .frechet import frechet, frechet_left_out
+from .kernel import kernel_distance, kernel_left_out, protocol
 from .metric import SetMetric
 
 FD_DINOV2 = SetMetric(
@@ -16,6 +16,7 @@ FD_DINOV2 = SetMetric(
     digits=2,
     network="dinov2",
     estimate=frechet,
+    left_out=frechet_left_out,
     from_moments=True,
 )
 
@@ -26,4 +27,5 @@ KD_DINOV2 = SetMetric(
     network="dinov2",
     protocol=protocol(),
     estimate=kernel_distance,
+    left_out=kernel_left_out,
 )

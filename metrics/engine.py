@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -188,6 +188,11 @@ class Engine:
                 self._learn(lack, steps)
             values = {metric.name: self._value(metric, samples, gathered, others[metric.name]) for metric in todo}
         return {metric.name: values.get(metric.name) or _without(metric, reasons[metric.name]) for metric in metrics}
+
+    def references(self) -> Iterator[tuple[str, Against, FeatureSet]]:
+        """Yield what sets were compared with so far: the network, the transform and digest, the features."""
+        for (network, against), features in self._references.items():
+            yield network, against, features
 
     def close(self) -> None:
         """Close the feature cache; a later call opens it again."""

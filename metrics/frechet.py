@@ -221,6 +221,13 @@ def frechet(generated: FeatureSet, reference: FeatureSet | None) -> Estimate:
     return Estimate(value, None if half is None else (max(value - half, 0.0), value + half), _few(generated))
 
 
+def frechet_left_out(generated: FeatureSet, reference: FeatureSet, labels: NDArray[np.int64]) -> Floats:
+    """The distance with each of the 20 groups of generated pictures left out, up to a constant."""
+    from .frechet_interval import left_out_distances
+
+    return left_out_distances(generated, reference, labels)
+
+
 def _few(side: FeatureSet) -> str | None:
     if side.n <= side.width:
         return f"n = {side.n} is not above the {side.width} features: biased upwards, compare only at equal n"
@@ -235,6 +242,7 @@ FID = SetMetric(
     digits=2,
     network="inception",
     estimate=frechet,
+    left_out=frechet_left_out,
     from_moments=True,
 )
 
@@ -245,6 +253,7 @@ RFID = SetMetric(
     needs=("target",),
     network="inception",
     estimate=frechet,
+    left_out=frechet_left_out,
 )
 """FID of reconstructions against their sources (Rombach et al., "High-Resolution Image Synthesis with Latent Diffusion
 Models", CVPR 2022, Table 8): the two sides are paired, so an independent interval is wider than need be."""

@@ -43,9 +43,12 @@ def half_width(generated: FeatureSet, reference: FeatureSet) -> float | None:
     return jackknife_half_width(*(left_out_distances(side, other) for side, other in sampled))
 
 
-def left_out_distances(side: FeatureSet, other: FeatureSet) -> Floats:
-    """Return the distance to ``other`` with each group of ``side`` left out, (20,), less the trace of ``other``."""
-    labels = group_labels(side.n)
+def left_out_distances(side: FeatureSet, other: FeatureSet, labels: NDArray[np.int64] | None = None) -> Floats:
+    """Return the distance to ``other`` with each group of ``side`` left out, (20,), less the trace of ``other``.
+
+    ``labels`` (n,) are the groups, 0 to 19, else ``group_labels``.
+    """
+    labels = group_labels(side.n) if labels is None else labels
     rest = _rest(side, labels)
     roots = (_exact_roots if side.n <= side.width else _first_order_roots)(side, other, labels)
     shifts = side.gaussian.mean + rest.shifts - other.gaussian.mean

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from .features import FeatureSet
 from .frechet import Floats
 from .metric import CannotMeasure, Estimate, SetMetric
-from .stats import mean_interval, proportion_interval
+from .stats import mean_interval, proportion_interval, rest_means
 
 NEAREST = 3
 """k of precision and recall."""
@@ -76,6 +76,11 @@ def precision(generated: FeatureSet, reference: FeatureSet | None) -> Estimate:
     return _share(manifolds(generated, reference).precise)
 
 
+def precision_left_out(generated: FeatureSet, reference: FeatureSet, labels: NDArray[np.int64]) -> Floats:
+    """Precision with each group of generated pictures left out."""
+    return rest_means(manifolds(generated, reference).precise, labels)
+
+
 def recall(generated: FeatureSet, reference: FeatureSet | None) -> Estimate:
     """Return the share of real pictures among the generated ones, in [0, 1]."""
     assert reference is not None
@@ -87,6 +92,11 @@ def density(generated: FeatureSet, reference: FeatureSet | None) -> Estimate:
     assert reference is not None
     values = manifolds(generated, reference).balls / NEAREST_DENSITY
     return Estimate(float(values.mean()), mean_interval(values))
+
+
+def density_left_out(generated: FeatureSet, reference: FeatureSet, labels: NDArray[np.int64]) -> Floats:
+    """Density with each group of generated pictures left out."""
+    return rest_means(manifolds(generated, reference).balls / NEAREST_DENSITY, labels)
 
 
 def coverage(generated: FeatureSet, reference: FeatureSet | None) -> Estimate:
@@ -124,13 +134,25 @@ def _block_distances(x: Floats, y: Floats) -> Floats:
 
 
 PRECISION = SetMetric(
-    "precision", higher_is_better=True, digits=3, network="inception", protocol=f"k{NEAREST}", estimate=precision
+    "precision",
+    higher_is_better=True,
+    digits=3,
+    network="inception",
+    protocol=f"k{NEAREST}",
+    estimate=precision,
+    left_out=precision_left_out,
 )
 RECALL = SetMetric(
     "recall", higher_is_better=True, digits=3, network="inception", protocol=f"k{NEAREST}", estimate=recall
 )
 DENSITY = SetMetric(
-    "density", higher_is_better=True, digits=3, network="inception", protocol=f"k{NEAREST_DENSITY}", estimate=density
+    "density",
+    higher_is_better=True,
+    digits=3,
+    network="inception",
+    protocol=f"k{NEAREST_DENSITY}",
+    estimate=density,
+    left_out=density_left_out,
 )
 COVERAGE = SetMetric(
     "coverage", higher_is_better=True, digits=3, network="inception", protocol=f"k{NEAREST_DENSITY}", estimate=coverage

@@ -144,4 +144,8 @@ class SetMetric(Metric):
     CannotMeasure where it is not defined for what is there, for example for too few pictures."""
     from_moments: bool = False
     """Whether a statistics file (mean and covariance) can stand in for reference pictures."""
+    left_out: Callable[[FeatureSet, FeatureSet, NDArray[np.int64]], NDArray[np.float64]] | None = None
+    """What the number becomes with each group of the generated pictures left out, up to one constant, the other side as
+    it is; ``labels`` (n,) says the group of each picture. From it comes how sure a change of the number is, the same
+    groups being left out before and after. None where there is no such thing short of measuring 20 times."""
     needs: tuple[Need, ...] = ("reference",)

@@ -7,8 +7,8 @@ et al., EMNLP 2021). The numbers are none of these, and say nothing of pictures 
 from __future__ import annotations
 
 from .clip_score import raw_scores
-from .frechet import frechet
-from .kernel import kernel_distance, protocol
+from .frechet import frechet, frechet_left_out
+from .kernel import kernel_distance, kernel_left_out, protocol
 from .metric import ImageMetric, SetMetric
 
 MINI_FD = SetMetric(
@@ -17,6 +17,7 @@ MINI_FD = SetMetric(
     digits=3,
     network="mini-features",
     estimate=frechet,
+    left_out=frechet_left_out,
     from_moments=True,
 )
 
@@ -27,6 +28,7 @@ MINI_KD = SetMetric(
     network="mini-features",
     protocol=protocol(),
     estimate=kernel_distance,
+    left_out=kernel_left_out,
 )
 
 MINI_CLIP_SCORE = ImageMetric(

@@ -7,6 +7,7 @@ covers bias (a Fréchet distance at small n is too high, and so is its whole int
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ def mean_interval(values: Sequence[float] | NDArray[np.float64], level: float = 
     if n < 2:
         return None
     mean = float(np.mean(values))
-    half = _student(n - 1, level) * float(np.std(values, ddof=1)) / n**0.5
+    half = student(n - 1, level) * float(np.std(values, ddof=1)) / n**0.5
     return mean - half, mean + half
 
 
@@ -74,10 +75,17 @@ def jackknife_half_width(*left_out: Sequence[float] | NDArray[np.float64], level
     """
     groups = min(map(len, left_out))
     variance = sum(float(np.var(sample)) * (len(sample) - 1) for sample in left_out)
-    return _student(groups - 1, level) * float(np.sqrt(variance))
+    return student(groups - 1, level) * float(np.sqrt(variance))
 
 
-def _student(freedom: int, level: float) -> float:
+def rest_means(values: NDArray[Any], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the mean of ``values`` (n,) without each group; ``labels`` (n,) says which, from 0 on."""
+    sums, counts = np.bincount(labels, values), np.bincount(labels)
+    return np.asarray((sums.sum() - sums) / (counts.sum() - counts))
+
+
+def student(freedom: float, level: float) -> float:
+    """Return the quantile of Student's t that bounds the middle ``level`` of it."""
     from scipy.special import stdtrit  # scipy.stats.t, without the second that scipy.stats takes to import
 
     return float(stdtrit(freedom, (1 + level) / 2))

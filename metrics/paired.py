@@ -1,0 +1,222 @@
+"""Statistics of comparing two sets of pictures: how far a number has moved, and how sure that is.
+
+Everything here is a change, head minus base, with an interval that covers *sampling*: what as many other prompts would
+have given. Pictures of one prompt and one noise are compared with each other wherever that can be, since what a prompt
+is worth drops out of their difference: on perturbed features the deviation of a paired difference of Fréchet distances
+was a fourteenth to an eighteenth of an unpaired one's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .stats import mean_interval, proportion_interval, student
+
+Floats = NDArray[np.float64]
+Numbers = Sequence[float] | Floats
+
+FLIPS = 100_000
+"""Random flips where there are too many rounds to go through all of them: an error of 0.0007 in a p of 0.05."""
+_ALL_FLIPS = 20
+"""Rounds up to which all 2^(n - 1) flips fit into memory (4 MiB) and a blink."""
+
+
+class Change(NamedTuple):
+    """Head minus base, with its interval."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+def simultaneous_level(tests: int, level: float = 0.95) -> float:
+    """Return the level of each of ``tests`` intervals so that all hold at once as often as ``level`` says: Bonferroni.
+
+    A gate of 20 rows at 95 % each would find a change in two of three pairs of equal runs. Bonferroni's 1 - (1 - level)
+    / tests needs no independence, and the rows of a gate are of the same pictures. Holm's procedure is sharper for
+    p-values; a verdict takes both ends of an interval, and Holm's rejections have no intervals of one common width to
+    go with them.
+    """
+    return 1 - (1 - level) / max(tests, 1)
+
+
+# --- means of per-picture scores
+
+
+def paired_mean_change(base: Numbers, head: Numbers, level: float = 0.95) -> Change | None:
+    """Return the mean of the differences of pairs ± t·s/√n; None for fewer than two pairs.
+
+    It is ``mean_interval`` of the differences, so scores that vary much from prompt to prompt, and little between the
+    two pictures of a prompt, give a narrow interval. Where all differences are equal it is a point, as it should be.
+    """
+    differences = np.asarray(head, np.float64) - np.asarray(base, np.float64)
+    interval = mean_interval(differences, level)
+    return Change(float(differences.mean()), *interval) if interval else None
+
+
+def mean_change(base: Numbers, head: Numbers, level: float = 0.95) -> Change | None:
+    """Return the difference of the means of two independent sets; None for fewer than two scores in one.
+
+    Welch's interval: the variances of both means add, with the degrees of freedom of Welch and Satterthwaite
+    (Biometrika 34, 1947), since nothing says that both sides vary alike.
+    """
+    sides = [np.asarray(side, np.float64) for side in (base, head)]
+    if min(map(len, sides)) < 2:
+        return None
+    errors = [float(np.var(side, ddof=1)) / len(side) for side in sides]
+    change = float(sides[1].mean() - sides[0].mean())
+    if not sum(errors):
+        return Change(change, change, change)
+    freedom = sum(errors) ** 2 / sum(error**2 / (len(side) - 1) for error, side in zip(errors, sides, strict=True))
+    half = student(freedom, level) * sum(errors) ** 0.5
+    return Change(change, change - half, change + half)
+
+
+# --- shares: scores that are 0 or 1
+
+
+def paired_share_change(base: Numbers, head: Numbers, level: float = 0.95) -> Change | None:
+    """Return the difference of two shares of the same pictures with Tango's score interval; None for no pair.
+
+    Only pairs that disagree count. The mean of the differences ± t·s/√n is a point where none does, and a gate would
+    take it for certainty; Tango's interval, which inverts the score test as Wilson's does for one share, is then ± z² /
+    (n + z²), and never leaves [-1, 1].
+    (Tango, "Equivalence test and confidence interval for the difference in proportions for the paired-sample design",
+    Statistics in Medicine 17, 1998.)
+    """
+    differences = np.asarray(head, np.float64) - np.asarray(base, np.float64)
+    n = len(differences)
+    if not n:
+        return None
+    gained, lost = int((differences > 0).sum()), int((differences < 0).sum())
+    z, estimate = _normal(level), (gained - lost) / n
+    low = _crossing(lambda change: _tango(change, gained, lost, n) - z, -1.0, estimate)
+    high = _crossing(lambda change: _tango(change, gained, lost, n) + z, estimate, 1.0)
+    return Change(estimate, low, high)
+
+
+def share_change(base: Numbers, head: Numbers, level: float = 0.95) -> Change | None:
+    """Return the difference of the shares of two independent sets; None where one is empty.
+
+    Newcombe's interval: the distances from each share to the ends of its Wilson interval, squared and added (Statistics
+    in Medicine 17, 1998, method 10). It keeps a width where all pictures of both sides agree.
+    """
+    if not len(base) or not len(head):
+        return None
+    (p, p_low, p_high), (q, q_low, q_high) = (_share(side, level) for side in (base, head))
+    below = ((q - q_low) ** 2 + (p_high - p) ** 2) ** 0.5
+    above = ((q_high - q) ** 2 + (p - p_low) ** 2) ** 0.5
+    return Change(q - p, q - p - below, q - p + above)
+
+
+def are_shares(*scores: Numbers) -> bool:
+    """Whether all scores are 0 or 1, so that their mean is a share."""
+    return all(bool(np.isin(side, (0.0, 1.0)).all()) for side in scores)
+
+
+def _share(scores: Numbers, level: float) -> tuple[float, float, float]:
+    share = float(np.mean(scores))
+    return share, *proportion_interval(share, len(scores), level)
+
+
+def _tango(change: float, gained: int, lost: int, n: int) -> float:
+    """Tango's score statistic under a true difference of ``change``: about standard normal, falling in ``change``."""
+    half = (2 * n - gained + lost) * change - gained - lost
+    product = -lost * change * (1 - change)
+    likely = ((half**2 - 8 * n * product) ** 0.5 - half) / (4 * n)  # the share that base alone has, given the change
+    variance = n * (2 * likely + change * (1 - change))
+    distance = gained - lost - n * change
+    if variance <= 0:
+        return float(np.sign(distance)) * np.inf if distance else 0.0
+    return float(distance / variance**0.5)
+
+
+def _crossing(falling: Any, low: float, high: float) -> float:
+    """Where a falling function crosses 0 between ``low`` and ``high``, by halving; the end it never crosses before."""
+    if falling(low) <= 0:
+        return low
+    if falling(high) >= 0:
+        return high
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if falling(middle) > 0 else (low, middle)
+    return (low + high) / 2
+
+
+# --- features
+
+
+def feature_drift(
+    base: NDArray[Any], head: NDArray[Any], level: float = 0.95, prompts: NDArray[np.int64] | None = None
+) -> Change | None:
+    """Return how far pictures have moved: 0 where none has, 1 where they are as far off as pictures of other prompts.
+
+    With b and h the features (n, d) of the pictures of one prompt and noise,
+
+        drift = mean |h - b|² / mean |b - b'|²,   b' the picture of another prompt
+
+    the denominator being twice the trace of base's covariance. It tells no direction: a fault may well bring pictures
+    nearer to a reference, and a distance that improves for a wrong reason is found here. Since it cannot be negative,
+    its interval says how large the drift is, not whether there is one. The interval is that of a ratio of means
+    linearised (Cochran, Sampling Techniques, 1977, section 6.4), ± t·s/√n, over prompts where ``prompts`` (n,) numbers
+    those of pictures. None for fewer than two of them, or where all of base's pictures are alike.
+    """
+    b, h = (np.asarray(side, np.float64) for side in (base, head))
+    n = len(b)
+    if n < 2:
+        return None
+    moved = ((h - b) ** 2).sum(axis=1)
+    apart = ((b - b.mean(axis=0)) ** 2).sum(axis=1) * 2 * n / (n - 1)
+    if not apart.any():
+        return None
+    drift = float(moved.mean() / apart.mean())
+    rest = (moved - drift * apart) / apart.mean()
+    if prompts is not None:
+        rest = np.bincount(prompts, rest) / np.bincount(prompts)
+    interval = mean_interval(rest, level)
+    return Change(drift, max(drift + interval[0], 0.0), drift + interval[1]) if interval else None
+
+
+# --- latency
+
+
+class SignFlip(NamedTuple):
+    """A sign-flip test."""
+
+    p: float
+    """Two-sided."""
+    smallest: float
+    """The smallest p that so many rounds can give: no difference, however large, is found at a level below it."""
+
+
+def sign_flip(ratios: Numbers, seed: int = 0) -> SignFlip:
+    """Test whether ratios of paired rounds' medians (head over base, above 0) are off 1, by flipping their logs' signs.
+
+    If both versions are equally fast, each round could as well have come out the other way round: its log ratio has a
+    random sign, whatever its distribution. p is the share of all 2^n choices of signs whose mean is as far from 0 as
+    the one seen (Fisher, The Design of Experiments, 1935, section 21); above 20 rounds, of 100,000 random ones and that
+    seen. The logs make twice as slow and twice as fast equal steps. The smallest p is 2/2^n: 0.002 at 10 rounds, and 5
+    rounds can never reach 0.05.
+    """
+    logs = np.log(np.asarray(ratios, np.float64))
+    seen = abs(float(logs.sum())) * (1 - 1e-12)  # sums in another order are not less than themselves
+    if len(logs) <= _ALL_FLIPS:
+        sums = logs[:1]  # the other sign of the first mirrors all others
+        for log in logs[1:]:
+            sums = np.concatenate([sums + log, sums - log])
+        return SignFlip(float(np.mean(np.abs(sums) >= seen)) if len(logs) else 1.0, min(1.0, 2.0 ** (1 - len(logs))))
+    random, beyond = np.random.default_rng(seed), 1
+    for _ in range(10):
+        signs = random.integers(0, 2, (FLIPS // 10, len(logs))) * 2 - 1
+        beyond += int((np.abs(signs @ logs) >= seen).sum())
+    return SignFlip(beyond / (FLIPS + 1), 1 / (FLIPS + 1))
+
+
+def _normal(level: float) -> float:
+    from scipy.special import ndtri
+
+    return float(ndtri((1 + level) / 2))
