@@ -117,6 +117,10 @@ class Adapter(ABC):
         """
         return self.checkpoint or type(self).__qualname__
 
+    def weight_files(self) -> list[Path]:
+        """The files that its weights are loaded from; none where it does not tell. May be asked for before ``load``."""
+        return []
+
     def noise_digest(self, request: Request) -> str | None:
         """A digest of the noise that the picture starts from; None where there is none. Asked for after ``load``."""
         return None

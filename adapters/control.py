@@ -164,6 +164,9 @@ class Controlled(OnBase):
     def fingerprint(self) -> str:
         return "+".join([super().fingerprint(), *map(checkpoints.fingerprint, self.folders)])
 
+    def weight_files(self) -> list[Path]:
+        return super().weight_files() + [file for place in self.folders for file in checkpoints.weight_files(place)]
+
 
 class FeatureControlled(Controlled):
     """A network that reads the condition once per picture; its features are added to the levels of the UNet's encoder.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import BenchError
@@ -57,6 +58,9 @@ class OnBase(Adapter):
 
     def fingerprint(self) -> str:
         return self.base.fingerprint()
+
+    def weight_files(self) -> list[Path]:
+        return self.base.weight_files()
 
     def noise_digest(self, request: Request) -> str | None:
         return self.base.noise_digest(request)

@@ -274,6 +274,12 @@ class StableDiffusion(Adapter):
         found = checkpoints.fingerprint(self.folder, "tokenizer", "scheduler", *self.components)
         return f"{found}+{checkpoints.digest({'lora': self.lora})}" if self.lora else found
 
+    def weight_files(self) -> list[Path]:
+        networks = [
+            file for name in self.components for file in checkpoints.weight_files(checkpoints.part(self.folder, name))
+        ]
+        return [*networks, self.lora] if self.lora else networks
+
     def noise_digest(self, request: Request) -> str:
         return noise.digest(noise.normal(request, self.latent_shape(request)))
 
