@@ -42,6 +42,16 @@ EXPLAIN_EXAMPLES = """
   bench explain png/ jpeg/ --metric fid --reference photos/
 """
 
+LATENCY_EXAMPLES = """
+[bold]Examples[/bold]
+
+  bench latency 'sd15[checkpoint=zoo:mini-sd,steps=10]'
+
+  bench latency 'sd15,controlnet[condition=canny]' --device cuda,cuda+compile --dtype bf16
+
+  bench latency sd15,snapfusion[checkpoint=DIR] --no-end-to-end --pytest-benchmark-json latency-benchmark.json
+"""
+
 TABLE_EXAMPLES = """
 [bold]Examples[/bold]
 
@@ -153,6 +163,56 @@ def table(
 
     forms = {"markdown": markdown, "csv": csv, "latex": latex, "html": html, "json": json_}
     table_command(name, runs or [], [form for form, asked in forms.items() if asked])
+
+
+@app.command(epilog=LATENCY_EXAMPLES)
+def latency(
+    methods: Annotated[
+        str,
+        typer.Argument(metavar="METHOD[,METHOD...]", help="Methods; the first is what the others are compared with."),
+    ],
+    device: Annotated[
+        str, typer.Option(help="Devices ('bench ls devices'), comma between; +compile behind one compiles.")
+    ] = "auto",
+    dtype: Annotated[str, typer.Option(help="fp32, bf16, fp16, comma between.")] = "fp32",
+    size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|WxH", help="Pixels of the pictures; else 512, or 64 for the mini world.", show_default=False
+        ),
+    ] = None,
+    min_seconds: Annotated[
+        float, typer.Option(min=0, help="Each stage is timed at least so long, in all rounds.")
+    ] = 10.0,
+    iterations: Annotated[int, typer.Option(min=1, help="And called at least so often.")] = 10,
+    rounds: Annotated[int, typer.Option(min=1, help="Turns that the methods take; 8 at least to rank them.")] = 10,
+    end_to_end: Annotated[
+        bool, typer.Option("--end-to-end/--no-end-to-end", help="Make whole pictures, too; else the stages are summed.")
+    ] = True,
+    sustained: Annotated[
+        bool, typer.Option("--sustained", help="One method after the other, minute by minute, until it is steady.")
+    ] = False,
+    minutes: Annotated[int, typer.Option(min=3, help="For --sustained: at most so many.")] = 30,
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, help="Threads of the processor; else the libraries' choice.", show_default=False),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the order in the rounds, and of the pictures.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="For latency.json and latency.md; else runs/latency.")] = None,
+    pytest_benchmark_json: Annotated[
+        Path | None, typer.Option("--pytest-benchmark-json", help="Also write pytest-benchmark's JSON here.")
+    ] = None,
+    offline: Offline = False,
+    json_: Json = False,
+) -> int:
+    """Time methods, stage by stage and end to end, each in a fresh process, all in turns.
+
+    What is too noisy to rank is not ranked. Exit status 2 where something asked for could not be measured.
+    """
+    asked = dict(locals())
+    from .latency_command import latency_command
+
+    return latency_command(methods, asked)
 
 
 @app.command()

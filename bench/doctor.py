@@ -14,6 +14,8 @@ from ..core.errors import BenchError
 from ..core.weights import WeightsFinder, cache_dir
 from ..datasets.catalog import DATASETS
 from ..datasets.dataset import data_root
+from .devices import probe_devices
+from .energy import NoMeter, rapl
 
 
 class Finding(NamedTuple):
@@ -62,15 +64,10 @@ def _packages() -> Iterator[Finding]:
 
 
 def _devices() -> Iterator[Finding]:
-    import torch
-
-    cores = os.cpu_count()
-    yield Finding("devices", "cpu", True, f"{cores} cores, {torch.get_num_threads()} threads")
-    if torch.cuda.is_available():
-        yield Finding("devices", "cuda", True, torch.cuda.get_device_name())
-    else:
-        yield Finding("devices", "cuda", False, "torch sees no NVIDIA or AMD card")
-    yield Finding("devices", "mps", torch.backends.mps.is_available(), "Apple's chips only")
+    yield from (Finding("devices", *probe) for probe in probe_devices())
+    energy = rapl()
+    works = not isinstance(energy, NoMeter)
+    yield Finding("devices", "energy", works, energy.reason if isinstance(energy, NoMeter) else energy.source)
 
 
 def _folders() -> Iterator[Finding]:

@@ -65,12 +65,12 @@ class PeakMemory:
             import torch
 
             return torch.cuda.max_memory_allocated(self.cuda)
-        peak = _status("VmHWM")
+        peak = status_bytes("VmHWM")
         return max(0, peak - self._before) if peak and self._can_reset else None
 
     def _reset(self) -> None:
         # Without a reset the figure would be the peak of everything that ran before in this process.
-        self._before = _status("VmRSS") or 0
+        self._before = status_bytes("VmRSS") or 0
         try:
             Path("/proc/self/clear_refs").write_text("5")
             self._can_reset = True
@@ -78,7 +78,8 @@ class PeakMemory:
             self._can_reset = False
 
 
-def _status(field: str) -> int | None:
+def status_bytes(field: str) -> int | None:
+    """Return a size of this process: ``VmRSS`` resident now, ``VmHWM`` at most; None where the system is not Linux."""
     try:
         found = re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text())
     except OSError:

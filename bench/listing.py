@@ -12,13 +12,8 @@ from ..core.registry import suggest
 from ..datasets.catalog import DATASETS
 from ..metrics import METRICS
 from ..reports.published import published_summaries
+from .devices import DEVICES
 from .suites import SUITES
-
-DEVICES = {
-    "cpu": "PyTorch eager on the processor",
-    "cuda": "PyTorch eager on an NVIDIA or AMD card; cuda:1 for the second",
-    "mps": "PyTorch eager on an Apple chip",
-}
 
 KINDS: dict[str, Callable[[], dict[str, str]]] = {
     "suites": SUITES.summaries,
@@ -26,7 +21,7 @@ KINDS: dict[str, Callable[[], dict[str, str]]] = {
     "codecs": CODECS.summaries,
     "metrics": METRICS.summaries,
     "datasets": DATASETS.summaries,
-    "devices": lambda: DEVICES,
+    "devices": DEVICES.summaries,
     "tables": published_summaries,
 }
 

@@ -1,0 +1,249 @@
+"""Latency: every method in a fresh process, all of them timed in turns, round by round, in random order."""
+
+from __future__ import annotations
+
+import math
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import ParamSpec, TypeVar
+
+from ..core.errors import BenchError
+from ..metrics.timing import STEADY_WINDOWS, has_settled
+from ..reports.latency import (
+    END_TO_END,
+    Failed,
+    LatencyRow,
+    LatencyRun,
+    Machine,
+    Memory,
+    Protocol,
+    Round,
+    StageFacts,
+)
+from .environment import environment
+from .fresh import FreshProcess
+from .latency_results import (
+    comparisons,
+    composed,
+    energy_of,
+    macs_of,
+    name_of,
+    notes_of,
+    stage_result,
+    sustained_of,
+    timing,
+)
+from .machine import Others, busy_warning, machine, megahertz, own_seconds
+from .progress import task
+from .worker import Loaded, Order, Samples
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Say = Callable[[str], None]
+
+WORKER = f"{__package__}.worker"
+
+
+def measure(orders: Sequence[Order], protocol: Protocol, threads: int | None, say: Say) -> LatencyRun:
+    """Measure what ``orders`` name and compare it with the first; what fails is told, and the others go on.
+
+    ``threads`` is that of every process, None for the libraries' own choice.
+    """
+    found = machine()
+    with Measurement(orders, protocol, threads, say) as measurement:
+        measurement.load()
+        measurement.warn_if_busy(found)
+        if protocol.sustained:
+            measurement.sustain()
+        else:
+            measurement.repeat()
+        rows = [row for contender in list(measurement.contenders) if (row := measurement.finish(contender))]
+    compared = [] if protocol.sustained else list(comparisons(rows))
+    about = {name: value for name, value in environment("cpu").items() if name not in ("threads", "accelerator")}
+    return LatencyRun(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        protocol=protocol,
+        environment=about,
+        machine=found,
+        rows=rows,
+        comparisons=compared,
+        failed=measurement.failed,
+        rounds=measurement.rounds,
+        notes=list(notes_of(rows, orders, found, measurement.rounds)),
+    )
+
+
+@dataclass
+class Contender:
+    """A row while it is measured: its process, and what that has answered so far."""
+
+    order: Order
+    process: FreshProcess
+    loaded: Loaded | None = None
+    first_s: float = 0.0
+    turns: dict[str, list[Samples]] = field(default_factory=dict)
+    """What each stage took, a turn per round."""
+
+    @property
+    def known(self) -> Loaded:
+        """What it said once it was loaded."""
+        assert self.loaded is not None
+        return self.loaded
+
+    def load(self) -> None:
+        """Load the method and make its first call."""
+        self.loaded = Loaded.model_validate(self.process.ask("load", **self.order.model_dump()))
+        self.first_s = self.process.ask("first")
+
+    def time(self, name: str, iterations: int, seconds: float) -> Samples:
+        """Time a stage in one turn, and keep it."""
+        found = Samples.model_validate(self.process.ask("time", name=name, iterations=iterations, seconds=seconds))
+        self.turns.setdefault(name, []).append(found)
+        return found
+
+
+class Measurement:
+    """The processes of all rows, and what became of them; none outlives the ``with`` block."""
+
+    def __init__(self, orders: Sequence[Order], protocol: Protocol, threads: int | None, say: Say) -> None:
+        self.orders, self.protocol, self.threads, self.say = orders, protocol, threads, say
+        self.contenders: list[Contender] = []
+        self.failed: list[Failed] = []
+        self.rounds: list[Round] = []
+        self._random = random.Random(protocol.seed)
+        self._open = ExitStack()
+
+    def __enter__(self) -> Measurement:
+        self._folder = self._open.enter_context(tempfile.TemporaryDirectory(prefix="t2ibench-"))
+        self._others, self._own_s = Others(), self._busy_s()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def load(self) -> None:
+        """Load one method after the other; all of them stay."""
+        for index, order in enumerate(self.orders):
+            self.say(f"load {name_of(order)}")
+            process = self._open.enter_context(FreshProcess(WORKER, self._environment(index)))
+            contender = Contender(order, process)
+            self.contenders.append(contender)
+            self._try(contender, contender.load)
+
+    def warn_if_busy(self, found: Machine) -> None:
+        """Say where other programs took cores while the methods were loaded."""
+        if warning := busy_warning(self._others.cores(self._busy_s() - self._own_s), found):
+            self.say(warning)
+
+    def repeat(self) -> None:
+        """Warm all up, then time all stages of all rows in turns, round by round, in random order."""
+        names = self._names()
+        for name in names:
+            for contender in self._having(name):
+                self._try(contender, contender.process.ask, "warm", name=name)
+        rounds = self.protocol.rounds
+        iterations, seconds = math.ceil(self.protocol.iterations / rounds), self.protocol.min_seconds / rounds
+        with task("rounds", rounds) as report:
+            for index in range(rounds):
+                with self._round():
+                    self._take_turns(names, iterations, seconds)
+                report(index + 1)
+
+    def _take_turns(self, names: Iterable[str], iterations: int, seconds: float) -> None:
+        # Stage by stage: what is compared is timed within seconds of each other.
+        for name in names:
+            having = self._having(name)
+            for contender in self._random.sample(having, len(having)):
+                self._try(contender, contender.time, name, iterations, seconds)
+
+    def sustain(self) -> None:
+        """Make pictures with one row after the other until its windows agree, each after a pause of a window."""
+        for contender in list(self.contenders):
+            time.sleep(self.protocol.window_s)
+            with task(f"windows of {name_of(contender.order)}", self.protocol.windows) as report:
+                medians: list[float] = []
+                while len(medians) < self.protocol.windows and not has_settled(medians):
+                    with self._round():
+                        turn = self._try(contender, contender.time, END_TO_END, 1, self.protocol.window_s)
+                    if turn is None:
+                        break
+                    turn.megahertz = turn.megahertz or self.rounds[-1].megahertz
+                    medians.append(statistics.median(turn.seconds))
+                    report(len(medians))
+
+    def finish(self, contender: Contender) -> LatencyRow | None:
+        """Return the row; None where its process fails even now."""
+        return self._try(contender, self._row, contender)
+
+    def _row(self, contender: Contender) -> LatencyRow:
+        order, known, ask = contender.order, contender.known, contender.process.ask
+        memory, params = Memory.model_validate(ask("memory")), ask("params")
+        facts = {name: StageFacts.model_validate(found) for name, found in ask("stages").items()}
+        stages = {
+            name: stage_result(fact, contender.turns[name]) for name, fact in facts.items() if name in contender.turns
+        }
+        row = LatencyRow(
+            method=order.method,
+            device=order.device,
+            dtype=order.dtype,
+            **known.model_dump(include={"checkpoint", "fingerprint", "settings", "about", "load_s", "weights_bytes"}),
+            first_s=contender.first_s,
+            memory=memory,
+            params=params,
+            macs_per_image=macs_of(facts.values()),
+            stages=stages,
+            composed=composed(stages.values()) if stages else None,
+        )
+        if turns := contender.turns.get(END_TO_END):
+            row.sustained = sustained_of(turns) if self.protocol.sustained else None
+            row.end_to_end = timing([turn.seconds for turn in (turns[-STEADY_WINDOWS:] if row.sustained else turns)])
+        row.energy = energy_of(row, known, turns or [])
+        return row
+
+    def _names(self) -> list[str]:
+        """All that can be timed, the stages in the order they run, whole pictures last."""
+        names = dict.fromkeys(name for contender in self.contenders for name in contender.known.names)
+        return sorted(names, key=lambda name: name == END_TO_END)
+
+    def _having(self, name: str) -> list[Contender]:
+        return [contender for contender in self.contenders if name in contender.known.names]
+
+    def _try(self, contender: Contender, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+        """Do it; where it fails, the row is out, and the others go on."""
+        try:
+            return work(*args, **kwargs)
+        except BenchError as error:
+            order = contender.order
+            contender.process.kill()
+            self.contenders.remove(contender)
+            self.failed.append(Failed(method=order.method, device=order.device, dtype=order.dtype, reason=str(error)))
+            self.say(f"{name_of(order)} failed: {error}")
+            return None
+
+    @contextmanager
+    def _round(self) -> Iterator[None]:
+        """Note what the machine did meanwhile."""
+        own_s, others, start = self._busy_s(), Others(), time.monotonic()
+        yield
+        seconds, clock = time.monotonic() - start, megahertz()
+        cores = others.cores(max(0.0, self._busy_s() - own_s))
+        self.rounds.append(Round(seconds=seconds, megahertz=clock, others_cores=cores))
+
+    def _busy_s(self) -> float:
+        """Processor seconds of ours up to now."""
+        return own_seconds({contender.process.group for contender in self.contenders})
+
+    def _environment(self, index: int) -> dict[str, str]:
+        found = {"TOKENIZERS_PARALLELISM": "false"}
+        if self.threads:
+            found |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(self.threads))
+        # What was compiled for an earlier run, or for another row, would make this one's first call look cheap.
+        for name in ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR"):
+            found[name] = f"{self._folder}/{index}-{name.lower()}"
+        return found

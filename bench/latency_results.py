@@ -1,0 +1,155 @@
+"""What repeated calls amount to: medians and their intervals, sums of stages, comparisons, words."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Iterator, Sequence
+
+from ..metrics.timing import MARGIN, NOISY, STEADY_WINDOWS, PairedRatio, has_settled, median_interval, p90, paired_ratio
+from ..metrics.timing import spread as spread_of
+from ..reports.latency import (
+    COMPOSED,
+    END_TO_END,
+    Comparison,
+    Energy,
+    LatencyRow,
+    Machine,
+    Round,
+    StageFacts,
+    StageResult,
+    Sustained,
+    Timing,
+    Window,
+)
+from .machine import busy_warning
+from .worker import Loaded, Order, Samples
+
+
+def timing(rounds: Sequence[Sequence[float]]) -> Timing:
+    """Return what calls took, given round by round."""
+    medians, calls = [statistics.median(each) for each in rounds], [value for each in rounds for value in each]
+    interval = median_interval(medians)
+    return Timing(
+        median_s=statistics.median(medians),
+        p90_s=p90(calls),
+        n=len(calls),
+        interval=(interval.low, interval.high) if interval else None,
+        rank=interval.rank if interval else None,
+        level=interval.level if interval else None,
+        spread=spread_of(medians),
+        rounds=[list(each) for each in rounds],
+    )
+
+
+def composed(stages: Iterable[StageResult]) -> Timing:
+    """Return seconds per picture as the sum of stages: the medians of a round times their forwards."""
+    parts = [[statistics.median(each) * stage.forwards for each in stage.timing.rounds] for stage in stages]
+    return timing([[sum(values)] for values in zip(*parts, strict=True)])
+
+
+def comparisons(rows: Sequence[LatencyRow]) -> Iterator[Comparison]:
+    """Compare every row with the first in all that both have, by the medians of the same rounds."""
+    timings = [_timings(row) for row in rows]
+    for index, found in enumerate(timings[1:], 1):
+        for what in (name for name in found if name in timings[0]):
+            base, head = ([statistics.median(each) for each in side[what].rounds] for side in (timings[0], found))
+            ratio = paired_ratio(base, head)
+            interval = None if ratio.low is None or ratio.high is None else (ratio.low, ratio.high)
+            yield Comparison(
+                row=index, base=0, what=what, ratio=ratio.ratio, interval=interval, level=ratio.level, p=ratio.p,
+                verdict=ratio.verdict, words=in_words(ratio, len(base)),
+            )  # fmt: skip
+
+
+def in_words(found: PairedRatio, rounds: int) -> str:
+    """Say what a comparison of so many rounds found; what is not certain is not ranked."""
+    change = f"{found.ratio - 1:+.1%}".replace("%", " %")
+    if found.low is None or found.high is None:
+        return f"not ranked: {change}, and {rounds} rounds are too few to say more; 8 at least"
+    between = f"{found.level:.0%}".replace(
+        "%", " %"
+    ) + f" interval {found.low - 1:+.1%} to {found.high - 1:+.1%}".replace("%", " %")
+    if found.verdict in ("slower", "faster"):
+        return f"{found.verdict}: {change} ({between})"
+    if found.verdict == "alike":
+        return f"alike within {MARGIN:.0%}: {change} ({between})".replace("%:", " %:")
+    if found.p <= 1 - found.level:
+        return f"not ranked: {change} ({between}) is no more than two processes of one method differ by"
+    return f"too noisy to rank: {change} ({between})"
+
+
+def _timings(row: LatencyRow) -> dict[str, Timing]:
+    found = {name: stage.timing for name, stage in row.stages.items()}
+    totals = {COMPOSED: row.composed, END_TO_END: row.end_to_end}
+    return found | {name: total for name, total in totals.items() if total}
+
+
+def macs_of(stages: Iterable[StageFacts]) -> int | None:
+    """Return the multiply-adds of a picture; None where those of a stage are not known, or there is none."""
+    found = [None if stage.macs is None else stage.macs * stage.forwards for stage in stages]
+    known = [value for value in found if value is not None]
+    return sum(known) if found and len(known) == len(found) else None
+
+
+def stage_result(fact: StageFacts, turns: Sequence[Samples]) -> StageResult:
+    return StageResult(**fact.model_dump(), timing=timing([turn.seconds for turn in turns]), joules=_joules(turns))
+
+
+def _joules(turns: Sequence[Samples]) -> float | None:
+    """Joules per call, None where they were not counted."""
+    counted = [turn.joules for turn in turns if turn.joules is not None]
+    return sum(counted) / sum(len(turn.seconds) for turn in turns) if turns and len(counted) == len(turns) else None
+
+
+def energy_of(row: LatencyRow, known: Loaded, pictures: Sequence[Samples]) -> Energy:
+    if known.energy_reason:
+        return Energy(reason=known.energy_reason)
+    stages = [stage.joules * stage.forwards for stage in row.stages.values() if stage.joules is not None]
+    summed = sum(stages) if stages and len(stages) == len(row.stages) else None
+    return Energy(joules_per_image=_joules(pictures) if pictures else summed, source=known.energy_source)
+
+
+def sustained_of(turns: Sequence[Samples]) -> Sustained:
+    medians = [statistics.median(turn.seconds) for turn in turns]
+    steady = statistics.median(medians[-STEADY_WINDOWS:])
+    curve = [
+        Window(median_s=median, n=len(turn.seconds), megahertz=turn.megahertz)
+        for median, turn in zip(medians, turns, strict=True)
+    ]
+    return Sustained(curve=curve, settled=has_settled(medians), steady_s=steady, slowdown=steady / medians[0])
+
+
+def notes_of(
+    rows: Sequence[LatencyRow], orders: Sequence[Order], found: Machine, rounds: Sequence[Round]
+) -> Iterator[str]:
+    first = orders[0]
+    if rows and (rows[0].method, rows[0].device, rows[0].dtype) != (first.method, first.device, first.dtype):
+        yield f"{name_of(first)} could not be measured: overheads are over {rows[0].name}"
+    others = [each.others_cores for each in rounds if each.others_cores is not None]
+    if others and (warning := busy_warning(statistics.fmean(others), found)):
+        yield warning
+    for row in rows:
+        threads = row.about.get("threads")
+        if found.cpu_limit and threads and threads > found.cpu_limit:
+            limit = f"where its container may use {found.cpu_limit:g} cores"
+            yield f"{row.name} ran {threads} threads {limit}: it was held back"
+        noisy = {name: each.spread for name, each in _timings(row).items() if each.spread > NOISY}
+        if noisy:
+            listed = ", ".join(f"{name} {value:.0%}".replace("%", " %") for name, value in noisy.items())
+            yield f"{row.name}: noisy, rounds scatter by {listed}"
+    yield from _order_notes(rows)
+
+
+def _order_notes(rows: Sequence[LatencyRow]) -> Iterator[str]:
+    warmed = [(row.name, row.sustained) for row in rows if row.sustained]
+    for name, found in warmed:
+        if not found.settled:
+            yield f"{name}: still changing after {len(found.curve)} windows"
+    cold = [name for name, found in sorted(warmed, key=lambda pair: pair[1].curve[0].median_s)]
+    warm = [name for name, found in sorted(warmed, key=lambda pair: pair[1].steady_s)]
+    if cold != warm:
+        yield f"the order changes as the machine warms up: {', '.join(cold)} at first, {', '.join(warm)} in the end"
+
+
+def name_of(order: Order) -> str:
+    return f"{order.method} · {order.device} · {order.dtype}"

@@ -1,0 +1,195 @@
+"""Latency laid out: what each method's parts take, as in SnapFusion's Table 1, and all methods beside each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from .grid import Cell, Column, Footnotes, Row, Table
+from .latency import COMPOSED, END_TO_END, Comparison, LatencyRun, StageResult, Timing
+from .markdown import escape, table_markdown
+from .text import MISSING, fixed, significant
+
+MEMORY = (
+    "What the process took at its peak beyond Python with PyTorch, the libraries that the method imports included; on "
+    "an accelerator the peak allocated there"
+)
+LOAD = "Files read before, so that they come from memory where they fit; imports of the method's libraries included"
+COMPOSED_NOTE = (
+    "The stages' medians times their forwards, without sampler, noise and copies; a guided step counts as two forwards "
+    "of one picture, which end to end are one call of two"
+)
+PLUS_MINUS = "± is half the interval of the median over the rounds, between order statistics"
+
+
+def tables(run: LatencyRun) -> list[Table]:
+    """All tables of a run: a table per row with its stages, then the totals."""
+    parts = [_components(run, index) for index, row in enumerate(run.rows) if row.stages]
+    return [*parts, *([_totals(run)] if run.rows else []), *([_sustained(run)] if run.protocol.sustained else [])]
+
+
+def below_tables(run: LatencyRun) -> list[str]:
+    """What must be said of all tables: how it was measured, where it was disturbed, and what failed."""
+    failed = [f"failed: {each.method} · {each.device} · {each.dtype}: {each.reason}" for each in run.failed]
+    return [_protocol(run), *run.notes, *failed]
+
+
+def latency_markdown(run: LatencyRun) -> str:
+    """The report of a run in GitHub's Markdown."""
+    size = f"{run.protocol.width}×{run.protocol.height}"
+    parts = [f"# Latency at {size}\n", *map(table_markdown, tables(run))]
+    return "\n".join([*parts, *(f"> {escape(note, 1200)}  " for note in below_tables(run))]) + "\n"
+
+
+def _components(run: LatencyRun, index: int) -> Table:
+    row, footnotes = run.rows[index], Footnotes()
+    against = {found.what: found for found in run.comparisons if found.row == index}
+    columns = [
+        Column("stage", "Stage", numeric=False),
+        Column("params", "Params", "M", minor=True),
+        Column("macs", "MACs", "G", minor=True),
+        Column("median", "Median", "ms", False, notes=footnotes.number(PLUS_MINUS)),
+        Column("p90", "p90", "ms", False),
+        Column("forwards", "× per picture"),
+        Column("total", "Per picture", "ms", False),
+    ]
+    if against:
+        columns.append(Column("over", "Over first row", "%", False))
+    lines = [_stage_line(name, stage, against.get(name), footnotes) for name, stage in row.stages.items()]
+    for what, title, found in ((COMPOSED, "sum of stages", row.composed), (END_TO_END, "end to end", row.end_to_end)):
+        if found:
+            # Of whole pictures alone: the sum has no calls of its own.
+            p90, notes = (_ms(found.p90_s), ()) if what == END_TO_END else (Cell(), footnotes.number(COMPOSED_NOTE))
+            cells = [Cell(title, title, notes=notes), Cell(), Cell(), Cell(), p90, Cell(), _median(found)]
+            lines.append([*cells, _over(against.get(what), footnotes)])
+    rows = tuple(Row(tuple(line[: len(columns)])) for line in lines)
+    return Table(tuple(columns), rows, tuple(footnotes.texts), row.name)
+
+
+def _stage_line(name: str, stage: StageResult, against: Comparison | None, footnotes: Footnotes) -> list[Cell]:
+    total = stage.timing.median_s * stage.forwards
+    return [
+        Cell(name.replace("_", " "), name),
+        _scaled(stage.params, 1e6, 3),
+        _scaled(stage.macs, 1e9, 3),
+        _median(stage.timing),
+        _ms(stage.timing.p90_s),
+        Cell(f"{stage.forwards:,}", stage.forwards),
+        _ms(total),
+        _over(against, footnotes),
+    ]
+
+
+def _totals(run: LatencyRun) -> Table:
+    footnotes = Footnotes()
+    base = run.rows[0]
+    columns = (
+        Column("method", "Method", numeric=False),
+        Column("end_to_end", "End to end", "ms", False, notes=footnotes.number(PLUS_MINUS)),
+        Column("composed", "Sum of stages", "ms", False, notes=footnotes.number(COMPOSED_NOTE)),
+        Column("over", "Over first row", "%", False),
+        Column("load", "Load", "s", False, notes=footnotes.number(LOAD)),
+        Column("first", "First call", "s", False),
+        Column("memory", "Memory", "MB", False, notes=footnotes.number(MEMORY)),
+        Column("weights", "Weights", "MB", False, minor=True),
+        Column("macs", "MACs per picture", "G", False, minor=True),
+        Column("energy", "Energy per picture", "J", False, minor=True),
+    )
+    rows = []
+    for index, row in enumerate(run.rows):
+        memory = row.memory.accelerator_peak_bytes
+        memory = row.memory.beyond_before if memory is None else memory
+        energy = row.energy.joules_per_image
+        cells = (
+            Cell(row.name, row.name, notes=tuple(n for note in row.notes for n in footnotes.number(note))),
+            _median(row.end_to_end),
+            _median(row.composed),
+            Cell("base", None) if row is base else _over(_whole(run.comparisons, index), footnotes),
+            _scaled(row.load_s, 1, 3),
+            _scaled(row.first_s, 1, 3),
+            _scaled(memory, 1e6, 3),
+            _scaled(row.weights_bytes, 1e6, 3),
+            _scaled(row.macs_per_image, 1e9, 3),
+            Cell(notes=footnotes.number(f"No energy: {row.energy.reason}"))
+            if energy is None
+            else _scaled(energy, 1, 3),
+        )
+        rows.append(Row(cells))
+    return Table(columns, tuple(rows), tuple(footnotes.texts), "Totals")
+
+
+def _sustained(run: LatencyRun) -> Table:
+    columns = (
+        Column("method", "Method", numeric=False),
+        Column("first", "First window", "ms", False),
+        Column("steady", "Steady", "ms", False),
+        Column("slowdown", "Slower by", "%", False),
+        Column("windows", f"Windows of {run.protocol.window_s:g} s"),
+        Column("settled", "Settled", numeric=False),
+    )
+    rows = []
+    for row in run.rows:
+        if found := row.sustained:
+            slower = 100 * (found.slowdown - 1)
+            count, settled = len(found.curve), "yes" if found.settled else "no"
+            cells = [_ms(found.curve[0].median_s), _ms(found.steady_s), Cell(f"{slower:+.1f}", slower)]
+            rows.append(Row((Cell(row.name, row.name), *cells, Cell(f"{count}", count), Cell(settled, settled))))
+    return Table(columns, tuple(rows), title="Sustained")
+
+
+def _whole(comparisons: Sequence[Comparison], index: int) -> Comparison | None:
+    """The comparison of whole pictures, measured where they were."""
+    found = {each.what: each for each in comparisons if each.row == index}
+    return found.get(END_TO_END) or found.get(COMPOSED)
+
+
+def _over(found: Comparison | None, footnotes: Footnotes) -> Cell:
+    """The overhead in percent; words where it is not ranked."""
+    if found is None:
+        return Cell()
+    percent = 100 * (found.ratio - 1)
+    low, high = found.interval or (found.ratio, found.ratio)
+    ends = (100 * (low - 1), 100 * (high - 1))
+    if found.verdict == "not ranked":
+        return Cell("not ranked", percent, notes=footnotes.number(found.words), interval=ends, reason=found.words)
+    notes = footnotes.number(f"Interval of {100 * found.level:g} %; within 2 % either way two methods are called alike")
+    return Cell(f"{percent:+.1f}", percent, f"{(ends[1] - ends[0]) / 2:.1f}", notes, interval=ends)
+
+
+def _median(found: Timing | None) -> Cell:
+    if found is None:
+        return Cell()
+    text = significant(1000 * found.median_s, 4)
+    if not found.interval:
+        return Cell(text, 1000 * found.median_s)
+    low, high = (1000 * end for end in found.interval)
+    digits = len(text.partition(".")[2])
+    return Cell(text, 1000 * found.median_s, fixed((high - low) / 2, digits), interval=(low, high))
+
+
+def _ms(seconds: float) -> Cell:
+    return Cell(significant(1000 * seconds, 4), 1000 * seconds)
+
+
+def _scaled(value: float | None, unit: float, digits: int) -> Cell:
+    return Cell(MISSING) if value is None else Cell(significant(value / unit, digits), value / unit)
+
+
+def _protocol(run: LatencyRun) -> str:
+    protocol = run.protocol
+    if protocol.sustained:
+        how = f"pictures one after the other, windows of {protocol.window_s:g} s until three agree"
+    else:
+        least = f"at least {protocol.iterations} calls and {protocol.min_seconds:g} s in all"
+        how = f"{protocol.rounds} rounds, in each all rows in random order; per stage {least}; batch 1"
+    return f"{how}; {', '.join(_machine(run))}"
+
+
+def _machine(run: LatencyRun) -> Iterator[str]:
+    machine = run.machine
+    yield str(run.environment.get("processor") or "processor unknown")
+    yield f"{machine.cores} cores"
+    if threads := sorted({count for row in run.rows if (count := row.about.get("threads"))}):
+        yield f"threads {', '.join(map(str, threads))}"
+    yield f"governor {', '.join(machine.governors) or 'unknown'}"
+    if machine.cpu_limit:
+        yield f"container limited to {machine.cpu_limit:g} cores"
