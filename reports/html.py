@@ -3,39 +3,80 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from .facts import environment, headline, identities
-from .gallery import ROWS, gallery
+from .gallery import ROWS, Embed, Gallery, Line, Shot, gallery
+from .grid import Table
+from .names import short_names
+from .plots import plotly_js, plots
 from .schema import Picture, Run
-from .table import build
+from .table import build, directions
+from .text import quantity
 
 if TYPE_CHECKING:
     import pandas as pd
     from jinja2 import Environment
     from markupsafe import Markup
 
+    from .latency import LatencyRun
+
+_SMALL = 128
+"""Pixels of the long side up to which pictures are enlarged without smoothing: their pixels are to be seen."""
+
+
+class Judged(NamedTuple):
+    """What a gate found of a run."""
+
+    status: Literal["pass", "fail", "could-not-measure"]
+    table: Table
+    """Its rows; the title says what was compared."""
+
+    @property
+    def word(self) -> str:
+        """The verdict as a headline."""
+        return self.status.replace("-", " ").capitalize()
+
 
 def html(
-    run: Run, pictures: Sequence[Picture], scores: pd.DataFrame, *, rows: int = ROWS, beside: Path | None = None
+    run: Run,
+    pictures: Sequence[Picture],
+    scores: pd.DataFrame,
+    *,
+    rows: int = ROWS,
+    beside: Path | None = None,
+    embed: Embed = "thumbnails",
+    judged: Judged | None = None,
+    latency: LatencyRun | None = None,
 ) -> str:
-    """The report of a run as one HTML page with small copies of its pictures inside.
+    """The report of a run as one HTML page.
 
-    ``scores`` has the columns method, prompt_id, sample, metric, value. The gallery shows the first ``rows`` prompts or
-    photos. Pictures below the folder ``beside``, where the page will lie, are also found in full size by a click.
+    ``scores`` has the columns method, prompt_id, sample, metric, value. The gallery opens with the first ``rows``
+    prompts or photos. Pictures below the folder ``beside``, where the page will lie, are found there in full size.
+    ``embed`` decides which have small copies inside. Raises BenchError where there would be none to see.
     """
-    page = templates().get_template("report.html.j2")
-    return page.render(
+    shown = gallery(run, pictures, scores, rows=rows, beside=beside, embed=embed)
+    drawn = plots(run, latency)
+    return templates().get_template("report.html.j2").render(
         run=run,
         headline=headline(run),
         table=build(run),
-        gallery=gallery(run, pictures, scores, rows=rows, beside=beside),
+        judged=judged,
+        gallery=shown,
         noun="photos" if run.suite.kind == "codec" else "prompts",
+        prompted=any(line.name for line in [*shown.lines, *shown.rest]),
+        small=any(_long_side(result.settings.size) <= _SMALL for result in run.results),
+        short=short_names(result.method for result in run.results),
+        titles=_Titles(),
+        data=_data(run, shown),
+        plots=drawn,
+        figures=[[{**choice.figure, "notes": choice.notes} for choice in plot.choices] for plot in drawn],
+        plotly=plotly_js() if drawn else "",
         identities=identities(run),
         environment=environment(run),
-    )
+    )  # fmt: skip
 
 
 def templates() -> Environment:
@@ -58,3 +99,47 @@ def _breakable(name: str) -> Markup:
     from markupsafe import Markup
 
     return Markup("<wbr>").join(re.split(r"(?<=[\[,:/])", name))
+
+
+class _Titles(dict[str, str]):
+    """How metrics are called, by their keys."""
+
+    def __missing__(self, key: str) -> str:
+        self[key] = quantity(key).name
+        return self[key]
+
+
+def _data(run: Run, shown: Gallery) -> Mapping[str, Any]:
+    """What the page's script knows: every row of pictures with its values, in the order of the gallery."""
+    lines = [*shown.lines, *shown.rest]
+    valued = {key for line in lines for shot in line.shots for key in shot.values}
+    better = {key: higher for key, higher in directions(run).items() if key in valued}
+    methods = [result.method for result in run.results]
+    short = short_names(methods)
+    places = {method: place for place, method in enumerate(methods)}
+    inside = len(shown.lines)
+    return {
+        "methods": methods,
+        "short": [short[method] for method in methods],
+        "metrics": [{"name": quantity(key).name, "higher": higher} for key, higher in better.items()],
+        "lines": [_line(line, places, list(better), place >= inside) for place, line in enumerate(lines)],
+    }
+
+
+def _line(line: Line, places: Mapping[str, int], metrics: Sequence[str], alone: bool) -> list[Any]:
+    strips = [[strip.method, [_shot(shot, places, metrics, alone) for shot in strip.shots]] for strip in line.strips]
+    return [line.title, line.name, strips]
+
+
+def _shot(shot: Shot, places: Mapping[str, int], metrics: Sequence[str], alone: bool) -> list[Any] | None:
+    """Method's place or label, caption, link, small copy, values; ``alone`` where the page does not hold it yet."""
+    if not shot.label:
+        return None
+    values = [shot.values.get(key, "") for key in metrics] if shot.values else []
+    inside = shot.src if alone and shot.src != shot.full else None
+    return [places.get(shot.label, shot.label), shot.caption, shot.full if alone else None, inside, values]
+
+
+def _long_side(size: str | None) -> float:
+    found = re.findall(r"\d+", size or "")
+    return max(map(int, found)) if found else float("inf")
