@@ -13,7 +13,7 @@ MEMORY = (
     "What the process took at its peak beyond Python with PyTorch, the libraries that the method imports included; on "
     "an accelerator the peak allocated there"
 )
-LOAD = "Files read before, so that they come from memory where they fit; imports of the method's libraries included"
+LOAD = "Files read before, so that they come from memory where they fit; imports of libraries included"
 COMPOSED_NOTE = (
     "The stages' medians times their forwards, without sampler, noise and copies; a guided step counts as two forwards "
     "of one picture, which end to end are one call of two"
