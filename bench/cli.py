@@ -6,7 +6,7 @@ import io
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -79,6 +79,13 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard outpu
 DataRoot = Annotated[
     Path | None, typer.Option(help="Where named datasets live.", envvar="T2IBENCH_DATA", show_default=False)
 ]
+Embed = Annotated[
+    Literal["thumbnails", "all", "none"],
+    typer.Option(
+        help="Pictures inside report.html: small copies of those it opens with, of all, or none. The others, and all "
+        "in full size, it finds beside itself."
+    ),
+]
 Offline = Annotated[bool, typer.Option("--offline", help="Open no socket: use only what is on this machine.")]
 
 
@@ -118,6 +125,7 @@ def run(
         bool, typer.Option("--strict", help="A method or metric of the suite that cannot run is an error.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be made, and make nothing.")] = False,
+    embed: Embed = "thumbnails",
     json_: Json = False,
 ) -> None:
     """Make the pictures of a suite, measure them, and write the table and the reports.
@@ -135,12 +143,13 @@ def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs.")],
     html: Annotated[Path | None, typer.Option(help="Write the HTML report here.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="Write the Markdown report here.")] = None,
+    embed: Embed = "thumbnails",
     json_: Json = False,
 ) -> None:
     """Print a run's table and write its reports anew."""
     from .commands import report_command
 
-    report_command(runs, html, markdown, json_)
+    report_command(runs, html, markdown, embed, json_)
 
 
 @app.command(epilog=TABLE_EXAMPLES)

@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..core.errors import BenchError, printable
 from ..core.registry import suggest
@@ -16,6 +16,9 @@ from ..core.weights import WeightsFinder
 from ..reports.schema import Run, load_run
 from .options import Options
 from .suites import Suite, find_suite, parse_change
+
+if TYPE_CHECKING:
+    from ..reports.gallery import Embed
 
 
 def run_command(**asked: Any) -> None:
@@ -36,15 +39,17 @@ def run_command(**asked: Any) -> None:
         return
     from .run import run_suite
 
-    finished = run_suite(options, directory, asked["fresh"], _say)
+    finished = run_suite(options, directory, asked["fresh"], _say, asked["embed"])
     if asked["json_"]:
         print(finished.run.to_json(), end="")
     else:
         _print_run(finished.run)
-    _say(f"report: {finished.html}  (also {finished.markdown.name}, run.json, scores.parquet)")
+    _say(f"report: {_sized(finished.html)}; also {finished.markdown.name}, run.json, scores.parquet")
 
 
-def report_command(runs: Sequence[Path], html: Path | None, markdown: Path | None, as_json: bool) -> None:
+def report_command(
+    runs: Sequence[Path], html: Path | None, markdown: Path | None, embed: Embed, as_json: bool
+) -> None:
     """``bench report``."""
     from .saved import rewrite
 
@@ -60,8 +65,8 @@ def report_command(runs: Sequence[Path], html: Path | None, markdown: Path | Non
                 print(printable(str(path)))
             _print_run(run)
         if html or markdown or not as_json:
-            for written in rewrite(run, path, html, markdown):
-                _say(f"report: {written}")
+            for written in rewrite(run, path, html, markdown, embed):
+                _say(f"report: {_sized(written)}")
 
 
 def table_command(name: str, runs: Sequence[Path], forms: Sequence[str]) -> None:
@@ -207,6 +212,12 @@ def exact_arithmetic() -> None:
 
 def _say(text: str) -> None:
     print(printable(text), file=sys.stderr, flush=True)
+
+
+def _sized(file: Path) -> str:
+    """A file with its size: what a report weighs decides how it can be sent."""
+    size = file.stat().st_size
+    return f"{file} ({size / 1e6:.1f} MB)" if size >= 50_000 else f"{file} ({size / 1e3:.0f} kB)"
 
 
 def _print_run(run: Run) -> None:

@@ -17,14 +17,16 @@ from ..core.errors import BenchError, WriteError
 from ..core.weights import cache_dir
 from ..datasets.dataset import data_root
 from ..datasets.images import load_rgb
-from ..datasets.request import Request
+from ..datasets.request import Pixels, Request
 from ..metrics import METRICS
 from ..metrics.engine import Engine, MissingReference, Reference, Setup
 from ..metrics.metric import ASKED
 from ..metrics.sample import Asked, Sample
 from ..metrics.value import MetricValue
-from ..reports.gallery import choose
+from ..reports.gallery import REGIONS, SOURCE, Embed, choose
+from ..reports.region_map import region_map
 from ..reports.schema import Picture, Result, Run, Skipped, SuiteInfo, Swept
+from ..reports.text import clean, clip
 from ..reports.worst import Key
 from ..reports.write import write_reports
 from . import timing
@@ -52,8 +54,14 @@ class Finished:
     html: Path
 
 
-def run_suite(options: Options, directory: Path, fresh: bool = False, say: Callable[[str], None] = print) -> Finished:
-    """Make or go on with the run in ``directory``.
+def run_suite(
+    options: Options,
+    directory: Path,
+    fresh: bool = False,
+    say: Callable[[str], None] = print,
+    embed: Embed = "thumbnails",
+) -> Finished:
+    """Make or go on with the run in ``directory``; ``embed`` says which pictures are inside its report.
 
     Raises BenchError for all that the user can mend; what was finished until then is kept and never made again.
     """
@@ -73,7 +81,7 @@ def run_suite(options: Options, directory: Path, fresh: bool = False, say: Calla
         measuring.engine.close()
         if excess := options.suite.excess:
             add_excess(results, excess.over, excess.metrics)
-        return _finish(_run(options, plan, results), plan, store, measuring)
+        return _finish(_run(options, plan, results), plan, store, measuring, embed)
 
 
 def _all_rows(plan: Plan) -> list[Row]:
@@ -326,7 +334,7 @@ def _dataset_name(options: Options) -> str:
     return f"{own.name}" if own else options.suite.dataset
 
 
-def _finish(run: Run, plan: Plan, store: Store, measuring: Measuring) -> Finished:
+def _finish(run: Run, plan: Plan, store: Store, measuring: Measuring, embed: Embed) -> Finished:
     scores = measuring.frame()
     buffer = io.BytesIO()
     scores.to_parquet(buffer, index=False)
@@ -335,7 +343,7 @@ def _finish(run: Run, plan: Plan, store: Store, measuring: Measuring) -> Finishe
     add_conditions(shown, choose(run, shown, scores).keys, plan, store)
     store.save(PICTURES, dump_pictures(shown, store.directory))
     markdown, html = store.directory / "report.md", store.directory / "report.html"
-    write_reports(run, shown, scores, markdown=markdown, html=html)
+    write_reports(run, shown, scores, markdown=markdown, html=html, embed=embed)
     store.save("run.json", run.to_json())
     return Finished(run, markdown, html)
 
@@ -361,9 +369,20 @@ def pictures(plan: Plan, store: Store, references: Mapping[str, str]) -> list[Pi
 
 
 def add_conditions(shown: Sequence[Picture], keys: Container[Key], plan: Plan, store: Store) -> None:
-    """Keep the condition maps that the pictures of ``keys`` were made from, and name them there."""
+    """Keep what the pictures of ``keys`` were made from, beside their prompts, and name it there."""
     sources = {Key(row.method, job.prompt_id, job.sample): job.source for row in plan.rows for job in row.jobs}
     for picture in shown:
         key = Key(picture.method, picture.prompt_id, picture.sample)
         if key in keys and isinstance(request := sources[key], Request):
-            picture.conditions = {given.kind: store.keep(given.picture) for given in request.conditions}
+            picture.conditions = {kind: store.keep(pixels) for kind, pixels in _given(request).items()}
+
+
+def _given(request: Request) -> dict[str, Pixels]:
+    found = {given.kind: given.picture for given in request.conditions}
+    if request.source:
+        found[SOURCE] = request.source
+    if regions := request.regions:
+        prompts = ", ".join(f"{number} {region.prompt}" for number, region in enumerate(regions, 1))
+        drawn = region_map([region.mask.read() for region in regions])
+        found[clip(clean(f"{REGIONS}: {prompts}"), 200)] = Pixels.of(drawn)
+    return found

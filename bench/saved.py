@@ -7,11 +7,21 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..core.errors import BenchError
 from ..reports.schema import Picture, Run
 
+if TYPE_CHECKING:
+    from ..reports.gallery import Embed
+    from ..reports.html import Judged
+    from ..reports.latency import LatencyRun
+
 PICTURES = "pictures.json"
+GATE = "gate.json"
+"""What ``bench gate --json`` prints, in the folder of the run that it judges: the report says it first."""
+LATENCY = "latency.json"
+"""What ``bench latency`` wrote, in a run's folder: the report draws its stages."""
 
 
 def dump_pictures(pictures: Sequence[Picture], directory: Path) -> str:
@@ -50,7 +60,7 @@ def _inside(directory: Path, name: str) -> Path:
     return path
 
 
-def rewrite(run: Run, path: Path, html: Path | None, markdown: Path | None) -> list[Path]:
+def rewrite(run: Run, path: Path, html: Path | None, markdown: Path | None, embed: Embed = "thumbnails") -> list[Path]:
     """Write the reports of the run at ``path`` anew: to the files given, else beside its ``run.json``."""
     import pandas as pd
 
@@ -66,4 +76,31 @@ def rewrite(run: Run, path: Path, html: Path | None, markdown: Path | None) -> l
         raise BenchError(f"cannot read '{directory / 'scores.parquet'}': {error}") from error
     if html is None and markdown is None:
         html, markdown = directory / "report.html", directory / "report.md"
-    return write_reports(run, pictures, scores, markdown=markdown, html=html)
+    judged, latency = load_verdict(directory), _latency(directory)
+    return write_reports(
+        run, pictures, scores, markdown=markdown, html=html, embed=embed, judged=judged, latency=latency
+    )
+
+
+def load_verdict(directory: Path) -> Judged | None:
+    """Read what a gate found of the run in ``directory``; None where it was not judged. Raises BenchError if broken."""
+    file = directory / GATE
+    if not file.is_file():
+        return None
+    from ..reports.html import Judged
+    from .gate import Gate
+    from .gate_text import gate_table
+
+    try:
+        found = Gate.model_validate_json(file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise BenchError(
+            f"cannot read '{file}': make it again by 'bench gate BASE RUN --json', or remove it"
+        ) from error
+    return Judged(found.verdict, gate_table(found)) if found.verdict else None
+
+
+def _latency(directory: Path) -> LatencyRun | None:
+    from ..reports.latency import load_latency
+
+    return load_latency(directory) if (directory / LATENCY).is_file() else None

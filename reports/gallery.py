@@ -26,6 +26,10 @@ THUMBNAIL = 320
 ROWS = 24
 MOST = 5000
 """Prompts or photos at most whose pictures can be found on the page."""
+SOURCE, REGIONS = "source", "regions"
+"""What stands before the pictures made from it and is no condition map; prompts follow the word regions."""
+MOST = 5000
+"""Prompts or photos at most whose pictures can be found on the page."""
 GIVEN = {"regions": "regions", "source": "source"}
 """What stands before the pictures made from it and is no condition map."""
 WORST = 4
@@ -231,6 +235,10 @@ def _is_there(line: Mapping[str, Sequence[Key]], pictures: Mapping[Key, Picture]
     return any(key in pictures for key in chain(*line.values()))
 
 
+def _given_label(kind: str) -> str:
+    return kind if kind == SOURCE or kind.startswith(REGIONS) else f"{kind} condition"
+
+
 def _files(picture: Picture) -> list[Path]:
     return [picture.file, *([picture.reference] if picture.reference else []), *picture.conditions.values()]
 
@@ -267,11 +275,7 @@ class Stage:
         """What pictures were made from or are compared with: the source, the condition maps, each once."""
         pictures = [self.pictures[key] for key in keys if key in self.pictures]
         files = {picture.reference: "source" for picture in pictures[:1] if picture.reference}
-        files |= {
-            file: GIVEN.get(kind, f"{kind} condition")
-            for picture in pictures
-            for kind, file in picture.conditions.items()
-        }
+        files |= {file: _given_label(kind) for picture in pictures for kind, file in picture.conditions.items()}
         return [self.frames.shot(label, about, file, {}) for file, label in files.items()]
 
     def made(self, method: str, keys: Sequence[Key], about: str) -> list[Shot]:

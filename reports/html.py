@@ -12,7 +12,7 @@ from .gallery import ROWS, Embed, Gallery, Line, Shot, gallery
 from .grid import Table
 from .names import short_names
 from .plots import plotly_js, plots
-from .schema import Picture, Run
+from .schema import Picture, Result, Run
 from .table import build, directions
 from .text import quantity
 
@@ -67,7 +67,8 @@ def html(
         gallery=shown,
         noun="photos" if run.suite.kind == "codec" else "prompts",
         prompted=any(line.name for line in [*shown.lines, *shown.rest]),
-        small=any(_long_side(result.settings.size) <= _SMALL for result in run.results),
+        small=any(0 < max(_sides(result)) <= _SMALL for result in run.results),
+        shape=_shape(run),
         short=short_names(result.method for result in run.results),
         titles=_Titles(),
         data=_data(run, shown),
@@ -140,6 +141,13 @@ def _shot(shot: Shot, places: Mapping[str, int], metrics: Sequence[str], alone: 
     return [places.get(shot.label, shot.label), shot.caption, shot.full if alone else None, inside, values]
 
 
-def _long_side(size: str | None) -> float:
-    found = re.findall(r"\d+", size or "")
-    return max(map(int, found)) if found else float("inf")
+def _shape(run: Run) -> str:
+    """Width over height of the pictures: the room that they get before they are there."""
+    width, height = next((sides for result in run.results if min(sides := _sides(result)) > 0), (1, 1))
+    return f"{width} / {height}"
+
+
+def _sides(result: Result) -> tuple[int, int]:
+    """Width and height in pixels; zeros where they are not known."""
+    found = re.fullmatch(r"(\d{1,6})[x×](\d{1,6})", result.settings.size or "")
+    return (int(found[1]), int(found[2])) if found else (0, 0)

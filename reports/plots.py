@@ -36,6 +36,9 @@ END_TO_END = "end_to_end"
 DISTANCES = ("fid", "fd_dinov2", "cmmd", "kid", "kd_dinov2", "mini_fd", "mini_kd")
 """Families of metrics that a sweep's curves have upwards, beside a CLIP score."""
 SCORES = ("clip_score", "mini_clip_score")
+FRONT = (
+    "The dotted line, the Pareto front, joins the rows that no other beats in both, as measured; intervals may overlap."
+)
 
 
 class Choice(NamedTuple):
@@ -100,10 +103,7 @@ def _trade_off(run: Run) -> Plot:
     drawn = ((key, [row for row in rows if value_of(row.result, key) is not None]) for key in better)
     choices = [_against_time(key, better[key], found, names, stage) for key, found in drawn if len(found) > 1]
     what = "decoding a picture" if stage == "decode" else "a picture"
-    about = (
-        f"Median seconds of {what} in the run: for orientation. The dotted line, the Pareto front, joins the rows that "
-        "no other beats in both, as measured; intervals may overlap."
-    )
+    about = f"Median seconds of {what} in the run: for orientation."
     return Plot("Quality against time", about, choices)
 
 
@@ -131,7 +131,7 @@ def _against_time(key: str, higher: bool, rows: Sequence[_Timed], names: Names, 
         data.append(mark | {"error_y": intervals(key, [row.result])})
     title = "Decoding, s/image ↓" if stage == "decode" else "Time, s/image ↓"
     x_axis = seconds_axis(title, [row.seconds for row in rows])
-    notes = [*_timing_notes(rows, stage), *([unlike] if unlike else [])]
+    notes = [FRONT] * (data[0]["mode"] == "lines") + [*_timing_notes(rows, stage), *([unlike] if unlike else [])]
     return Choice(titled(key, higher), figure(data, x_axis, axis(key, higher)), notes)
 
 

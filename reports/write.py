@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.files import write_atomic
+from .gallery import Embed
+from .html import Judged
 from .html import html as render_html
 from .markdown import markdown as render_markdown
 from .schema import Picture, Run
@@ -14,16 +16,29 @@ from .schema import Picture, Run
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .latency import LatencyRun
+
 
 def write_reports(
-    run: Run, pictures: Sequence[Picture], scores: pd.DataFrame, *, markdown: Path | None, html: Path | None
+    run: Run,
+    pictures: Sequence[Picture],
+    scores: pd.DataFrame,
+    *,
+    markdown: Path | None,
+    html: Path | None,
+    embed: Embed = "thumbnails",
+    judged: Judged | None = None,
+    latency: LatencyRun | None = None,
 ) -> list[Path]:
     """Write the reports that a file is named for and return the files.
 
-    ``scores`` has the columns method, prompt_id, sample, metric, value. Raises WriteError where one cannot be written.
+    ``scores`` has the columns method, prompt_id, sample, metric, value. Raises WriteError where one cannot be written,
+    BenchError where ``embed`` leaves the page without pictures.
     """
     if markdown:
         write_atomic(markdown, render_markdown(run, pictures, scores))
     if html:
-        write_atomic(html, render_html(run, pictures, scores, beside=html.resolve().parent))
+        beside = html.resolve().parent
+        text = render_html(run, pictures, scores, beside=beside, embed=embed, judged=judged, latency=latency)
+        write_atomic(html, text)
     return [file for file in (html, markdown) if file]

@@ -33,7 +33,7 @@ HOSTILE = [
 ]
 EVIL = "<a href='javascript:window.harm=4'>evil</a>[x=<b>1</b>]"
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium (apt-get install chromium)")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium: apt-get install chromium")
 
 
 @pytest.fixture(scope="session")
