@@ -42,6 +42,16 @@ EXPLAIN_EXAMPLES = """
   bench explain png/ jpeg/ --metric fid --reference photos/
 """
 
+GATE_EXAMPLES = """
+[bold]Examples[/bold]
+
+  bench gate runs/main runs/change
+
+  bench gate runs/main runs/change --thresholds gate.toml --markdown
+
+  bench run --suite mini --out runs/change --baseline runs/main --gate
+"""
+
 LATENCY_EXAMPLES = """
 [bold]Examples[/bold]
 
@@ -79,6 +89,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard outpu
 DataRoot = Annotated[
     Path | None, typer.Option(help="Where named datasets live.", envvar="T2IBENCH_DATA", show_default=False)
 ]
+Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps; auto takes the best there is.")]
+Weights = Annotated[list[str] | None, typer.Option(metavar="NAME=FILE", help="A weights file, such as inception=FILE.")]
+AsMarkdown = Annotated[bool, typer.Option("--markdown", help="Print GitHub's Markdown.")]
 Embed = Annotated[
     Literal["thumbnails", "all", "none"],
     typer.Option(
@@ -125,9 +138,16 @@ def run(
         bool, typer.Option("--strict", help="A method or metric of the suite that cannot run is an error.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be made, and make nothing.")] = False,
+    baseline: Annotated[
+        Path | None, typer.Option(help="An earlier run or a baseline file to compare this one with.")
+    ] = None,
+    gate: Annotated[
+        bool, typer.Option("--gate", help="Judge it against --baseline: exit status 1 for a regression.")
+    ] = False,
+    thresholds: Annotated[Path | None, typer.Option(help="For --gate: how much worse numbers may get (TOML).")] = None,
     embed: Embed = "thumbnails",
     json_: Json = False,
-) -> None:
+) -> int:
     """Make the pictures of a suite, measure them, and write the table and the reports.
 
     Killed or stopped, the same command goes on where it was: nothing is lost and nothing is made twice.
@@ -135,7 +155,7 @@ def run(
     asked = dict(locals())
     from .commands import run_command
 
-    run_command(**asked)
+    return run_command(**asked)
 
 
 @app.command()
@@ -311,6 +331,61 @@ def score(
     from .score import score_command
 
     score_command(asked, save_stats, save_reference_stats, json_)
+
+
+@app.command("gate", epilog=GATE_EXAMPLES)
+def gate_(
+    base: Annotated[
+        Path, typer.Argument(metavar="BASE", help="The run to compare with: its folder, or a baseline file.")
+    ],
+    head: Annotated[Path, typer.Argument(metavar="HEAD", help="The folder of the run to judge.")],
+    thresholds: Annotated[
+        Path | None, typer.Option(help="How much worse numbers may get (TOML); else by kind of metric.")
+    ] = None,
+    device: Device = "auto",
+    weights: Weights = None,
+    offline: Offline = False,
+    markdown: AsMarkdown = False,
+    json_: Json = False,
+) -> int:
+    """Say whether a run is worse than another: exit status 0 pass, 1 a regression, 2 could not measure."""
+    asked = dict(locals())
+    from .gate_command import gate_command
+
+    return gate_command(base, head, thresholds, asked)
+
+
+@app.command(epilog=GATE_EXAMPLES)
+def compare(
+    base: Annotated[Path, typer.Argument(metavar="BASE", help="A run's folder, or a baseline file.")],
+    head: Annotated[Path, typer.Argument(metavar="HEAD", help="That of another.")],
+    device: Device = "auto",
+    weights: Weights = None,
+    offline: Offline = False,
+    markdown: AsMarkdown = False,
+    json_: Json = False,
+) -> int:
+    """Print how the numbers of two runs differ, with intervals and without a verdict."""
+    asked = dict(locals())
+    from .gate_command import compare_command
+
+    return compare_command(base, head, asked)
+
+
+@app.command()
+def baseline(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The file to write.")],
+    device: Device = "auto",
+    weights: Weights = None,
+    offline: Offline = False,
+    json_: Json = False,
+) -> int:
+    """Keep what comparing with a run takes in one file, without its pictures, to be committed or kept by CI."""
+    asked = dict(locals())
+    from .gate_command import baseline_command
+
+    return baseline_command(run, out, asked)
 
 
 @app.command(epilog=EXPLAIN_EXAMPLES)

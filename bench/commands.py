@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from ..reports.gallery import Embed
 
 
-def run_command(**asked: Any) -> None:
-    """``bench run``; see there for the options."""
+def run_command(**asked: Any) -> int:
+    """``bench run``; see there for the options. Returns the exit status."""
+    from .gate_command import After
+
     quiet_libraries()
     exact_arithmetic()
     # A CI runner ends a job by SIGTERM: that leaves a run to go on with, as Ctrl-C does.
@@ -32,24 +34,24 @@ def run_command(**asked: Any) -> None:
     suite = find_suite(asked["suite"], dict(parse_change(text) for text in asked["set_"] or []))
     options = _options(asked, suite)
     directory = asked["out"] or Path("runs") / suite.name
+    after = After(asked)
     if asked["dry_run"]:
         from .dry_run import describe
 
         describe(options, directory, asked["json_"])
-        return
+        return 0
     from .run import run_suite
 
     finished = run_suite(options, directory, asked["fresh"], _say, asked["embed"])
-    if asked["json_"]:
-        print(finished.run.to_json(), end="")
-    else:
+    if not asked["json_"]:
         _print_run(finished.run)
+    elif after.base is None:
+        print(finished.run.to_json(), end="")
     _say(f"report: {_sized(finished.html)}; also {finished.markdown.name}, run.json, scores.parquet")
+    return after(directory)
 
 
-def report_command(
-    runs: Sequence[Path], html: Path | None, markdown: Path | None, embed: Embed, as_json: bool
-) -> None:
+def report_command(runs: Sequence[Path], html: Path | None, markdown: Path | None, embed: Embed, as_json: bool) -> None:
     """``bench report``."""
     from .saved import rewrite
 

@@ -37,8 +37,9 @@ from .observers import observers_of
 from .options import Options, Plan, find_dataset, swept_of
 from .plan import make_plan
 from .progress import task, task_if_any
+from .references import save_references
 from .rows import Facts, Job, Row, batches
-from .saved import PICTURES, dump_pictures
+from .saved import GATE, PICTURES, dump_pictures
 from .store import Record, Store
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def run_suite(
             why = plan.skipped[0].reason if plan.skipped else "it names none"
             raise BenchError(f"no method of suite '{options.suite.name}' could run: {why}")
         measuring.engine.close()
+        save_references(store, measuring.engine)
         if excess := options.suite.excess:
             add_excess(results, excess.over, excess.metrics)
         return _finish(_run(options, plan, results), plan, store, measuring, embed)
@@ -342,6 +344,7 @@ def _finish(run: Run, plan: Plan, store: Store, measuring: Measuring, embed: Emb
     shown = pictures(plan, store, measuring.targets)
     add_conditions(shown, choose(run, shown, scores).keys, plan, store)
     store.save(PICTURES, dump_pictures(shown, store.directory))
+    (store.directory / GATE).unlink(missing_ok=True)  # it judged the run before
     markdown, html = store.directory / "report.md", store.directory / "report.html"
     write_reports(run, shown, scores, markdown=markdown, html=html, embed=embed)
     store.save("run.json", run.to_json())

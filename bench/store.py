@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -27,8 +27,8 @@ from ..core.errors import BenchError
 from ..core.files import write_atomic, writing
 from ..datasets.request import Pixels
 
-OURS = ("images", "conditions", "log", "rows", "run.json", "scores.parquet", "pictures.json", "report.md",
-        "report.html", "latents.safetensors")  # fmt: skip
+OURS = ("images", "conditions", "reference", "log", "rows", "run.json", "gate.json", "scores.parquet", "pictures.json",
+        "report.md", "report.html", "latents.safetensors")  # fmt: skip
 """All that a run leaves in its folder, beside MARK."""
 MARK = ".t2ibench"
 """The file that marks a folder as a run's; locked while one writes there."""
@@ -155,16 +155,20 @@ class Store:
     def read(directory: Path) -> dict[str, Record]:
         """Return the finished samples of a run's folder by key: those whose picture is there, whole.
 
-        A half-written last line is passed over. Raises BenchError for any other line that is no record.
+        Raises as ``logged``.
         """
-        records = {}
-        for log in sorted((directory / "log").glob("*.jsonl")):
-            lines = log.read_text(encoding="utf-8").split("\n")
-            for number, line in enumerate(lines[:-1], 1):
-                record = _parse(line, log, number)
-                if _size(image_path(directory, record)) == record.size:
-                    records[record.key] = record
-        return records
+        records = logged(directory)
+        return {record.key: record for record in records if _size(image_path(directory, record)) == record.size}
+
+
+def logged(directory: Path) -> Iterator[Record]:
+    """Yield all lines of a run's logs, whether their pictures are there or not.
+
+    A half-written last line is passed over. Raises BenchError for any other line that is no record.
+    """
+    for log in sorted((directory / "log").glob("*.jsonl")):
+        lines = log.read_text(encoding="utf-8").split("\n")
+        yield from (_parse(line, log, number) for number, line in enumerate(lines[:-1], 1))
 
 
 def image_path(directory: Path, record: Record) -> Path:

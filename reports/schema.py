@@ -150,10 +150,21 @@ def load_run(path: str | Path) -> Run:
     file = Path(path)
     file = file / "run.json" if file.is_dir() else file
     try:
-        data = json.loads(file.read_text(encoding="utf-8"))
+        return parse_run(file.read_bytes(), str(file))
     except FileNotFoundError as error:
         raise BenchError(f"no run at '{path}': expected a run.json there; has 'bench run' finished?") from error
-    except (ValueError, OSError) as error:
+    except OSError as error:
+        raise BenchError(f"cannot read '{file}': {error}") from error
+
+
+def parse_run(text: bytes, file: str) -> Run:
+    """Return the run that the text of a ``run.json`` is of; ``file`` is what messages call it.
+
+    Raises BenchError for text that is broken, of a newer schema, or something else.
+    """
+    try:
+        data = json.loads(text)
+    except ValueError as error:
         raise BenchError(f"cannot read '{file}': {error}") from error
     found = data.get("schema") if isinstance(data, dict) else None
     if found != SCHEMA:

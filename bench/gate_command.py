@@ -1,0 +1,103 @@
+"""The commands that compare two runs, and what ``bench run --baseline`` does after its run."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import BenchError, printable
+from ..core.files import write_atomic
+from .saved import GATE, rewrite
+from .sides import Looker, RunSide, Side, open_side
+from .thresholds import Thresholds, load_thresholds
+
+
+def gate_command(base: Path, head: Path, thresholds: Path | None, asked: Mapping[str, Any]) -> int:
+    """``bench gate``: print the verdict and return the exit status."""
+    from .gate import gate
+
+    limits = load_thresholds(thresholds)
+    return _print(gate(*_sides(base, head), limits, _looker(asked)), asked)
+
+
+def compare_command(base: Path, head: Path, asked: Mapping[str, Any]) -> int:
+    """``bench compare``: print the same rows without a verdict."""
+    from .gate import compare
+
+    return _print(compare(*_sides(base, head), _looker(asked)), asked)
+
+
+def baseline_command(run: Path, out: Path, asked: Mapping[str, Any]) -> int:
+    """``bench baseline``: write what comparing with a run takes."""
+    from .baseline import save_baseline
+
+    save_baseline(RunSide(run), out, _looker(asked))
+    size = out.stat().st_size
+    if asked["json_"]:
+        print(json.dumps({"file": str(out), "bytes": size}))
+    else:
+        print(printable(f"{out}: {size / 1e6:.2f} MB; compare with it by 'bench gate {out} RUN'"))
+    return 0
+
+
+class After:
+    """What is to be said of a run beside an earlier one, once it is finished; mistakes are found before it starts."""
+
+    def __init__(self, asked: Mapping[str, Any]) -> None:
+        """Raises BenchError for options that do not go together, or a baseline or thresholds that cannot be read."""
+        self.asked = {**asked, "markdown": False}
+        self.base: Side | None = open_side(asked["baseline"]) if asked["baseline"] is not None else None
+        for option in ("gate", "thresholds"):
+            if asked[option] and self.base is None:
+                raise BenchError(f"--{option} needs a run to compare with: add --baseline RUN")
+        if asked["thresholds"] and not asked["gate"]:
+            raise BenchError("--thresholds is for a verdict: add --gate")
+        self.thresholds: Thresholds = load_thresholds(asked["thresholds"])
+
+    def __call__(self, run: Path) -> int:
+        """Compare the finished run with its baseline and return the exit status; 0 where there is no gate.
+
+        A verdict is kept in the run's folder, and its report says it first.
+        """
+        from .gate import compare, gate
+
+        if self.base is None:
+            return 0
+        head, looker = open_side(run), _looker(self.asked)
+        if not self.asked["gate"]:
+            return _print(compare(self.base, head, looker), self.asked)
+        found = gate(self.base, head, self.thresholds, looker)
+        write_atomic(run / GATE, found.model_dump_json(by_alias=True, indent=2) + "\n")
+        rewrite(head.run, run, None, None, self.asked["embed"])
+        return _print(found, self.asked)
+
+
+def _sides(base: Path, head: Path) -> tuple[Side, Side]:
+    return open_side(base), open_side(head)
+
+
+def _looker(asked: Mapping[str, Any]) -> Looker:
+    from .commands import device_of, exact_arithmetic, finder, quiet_libraries
+
+    quiet_libraries()
+    exact_arithmetic()
+    if asked["offline"]:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    return Looker(device_of(asked["device"]), finder(asked["weights"], asked["offline"]))
+
+
+def _print(found: Any, asked: Mapping[str, Any]) -> int:
+    from .gate_text import gate_markdown, print_gate
+
+    if asked["json_"] and asked["markdown"]:
+        raise BenchError("--json and --markdown: choose one")
+    if asked["json_"]:
+        print(found.model_dump_json(by_alias=True, indent=2))
+    elif asked["markdown"]:
+        print(gate_markdown(found), end="")
+    else:
+        print_gate(found)
+    return int(found.status)
