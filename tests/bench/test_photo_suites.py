@@ -81,6 +81,11 @@ def write_pie_bench(folder: Path) -> Path:
     return folder
 
 
+def shown(run: Path) -> list[dict]:
+    """The pictures of a finished run, with what they were made from."""
+    return json.loads((run / "pictures.json").read_text(encoding="utf-8"))
+
+
 def test_editing(bench: Bench, tiny_sd: Path, tmp_path: Path) -> None:
     status, out, err = bench(
         "run", "--suite", "editing", "--images", write_pie_bench(tmp_path / "pie"), *SMALL,
@@ -89,6 +94,7 @@ def test_editing(bench: Bench, tiny_sd: Path, tmp_path: Path) -> None:
     assert status == 0, err
     (result,) = json.loads(out)["results"]
     assert result["n"] == 2
+    assert [list(row["conditions"]) for row in shown(tmp_path / "run")] == [["source"]] * 2
 
 
 def test_a_model_that_is_missing_is_the_reason_of_a_metric(bench: Bench, tiny_sd: Path, tmp_path: Path) -> None:
@@ -140,6 +146,8 @@ def test_regions(bench: Bench, tiny_sd: Path, tmp_path: Path, monkeypatch: pytes
     run = json.loads(out)
     assert [result["n"] for result in run["results"]] == [2, 1]
     assert any("1 of 2 prompts skipped: without regions" in note for note in run["suite"]["notes"])
+    (drawn,) = {kind for row in shown(tmp_path / "run") for kind in row["conditions"]}
+    assert drawn.startswith("regions: 1 ")
 
 
 def test_methods_whose_inputs_are_not_at_hand_are_skipped(
