@@ -131,3 +131,5 @@ def test_a_near_miss_is_another_caption_of_the_grammar() -> None:
         assert missed != scene.caption
         assert not held_out(missed)
         assert read_caption(missed) is not None
+    for scene in scenes(100, "validation"):
+        assert near_miss(scene.caption, generator) != scene.caption

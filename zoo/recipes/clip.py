@@ -54,12 +54,14 @@ def build(words: CLIPTokenizer) -> CLIPModel:
 def near_miss(text: str, generator: torch.Generator) -> str:
     """Return a caption that differs in one thing: an object's colour, shape, a relation, a face's look, the ground.
 
-    It belongs to the train split if ``text`` does, to the validation split if not.
+    It belongs to the train split if ``text`` does, so that no caption of the validation split is ever trained on.
     """
     caption = read_caption(text)
     assert caption is not None
-    while held_out(missed := _changed(caption, generator).text) != held_out(text):
-        pass
+    missed = _changed(caption, generator).text
+    # Of some captions of the validation split no change is of that split, too.
+    while held_out(missed) and not held_out(text):
+        missed = _changed(caption, generator).text
     return missed
 
 
