@@ -76,14 +76,14 @@ def rewrite(run: Run, path: Path, html: Path | None, markdown: Path | None, embe
         raise BenchError(f"cannot read '{directory / 'scores.parquet'}': {error}") from error
     if html is None and markdown is None:
         html, markdown = directory / "report.html", directory / "report.md"
-    judged, latency = load_verdict(directory), _latency(directory)
+    judged, latency = load_verdict(directory, run), _latency(directory)
     return write_reports(
         run, pictures, scores, markdown=markdown, html=html, embed=embed, judged=judged, latency=latency
     )
 
 
-def load_verdict(directory: Path) -> Judged | None:
-    """Read what a gate found of the run in ``directory``; None where it was not judged. Raises BenchError if broken."""
+def load_verdict(directory: Path, run: Run) -> Judged | None:
+    """Read what a gate found of the run in ``directory``; None where nothing was. Raises BenchError if it is broken."""
     file = directory / GATE
     if not file.is_file():
         return None
@@ -97,6 +97,9 @@ def load_verdict(directory: Path) -> Judged | None:
         raise BenchError(
             f"cannot read '{file}': make it again by 'bench gate BASE RUN --json', or remove it"
         ) from error
+    if found.head.created != run.created:
+        print(f"'{file}' judges another run and is left out of the report: run the gate again", file=sys.stderr)
+        return None
     return Judged(found.verdict, gate_table(found)) if found.verdict else None
 
 
