@@ -77,6 +77,8 @@ def judge(case: Case, show: Show) -> Judged:
         return Judged(FAIL, f"worse by {show(worse.estimate)}, more than the margin of {show(margin)}")
     if worse.high < margin or (case.exact and worse.high <= margin):
         return Judged(PASS, _passed(case, show))
+    if worse.low > 0 and worse.estimate > margin:
+        return Judged(OPEN, f"{_between(worse, show)}, which one row of so many may be by chance: {_mend(case)}")
     return Judged(OPEN, f"{_between(worse, show)}, and the margin is {show(margin)}: {_mend(case)}")
 
 

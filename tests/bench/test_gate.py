@@ -504,6 +504,7 @@ def test_the_rule(low: float, estimate: float, high: float, margin: float, verdi
 def test_a_fail_has_to_hold_over_all_rows() -> None:
     judged = judge(case(0.1, 2.0, 4.0, 1.0, together=Change(2.0, -0.5, 4.5)), str)
     assert judged.verdict == "could-not-measure"
+    assert "which one row of so many may be by chance: about 160 pictures in place of 100" in judged.reason
 
 
 def test_how_many_pictures_would_tell() -> None:
