@@ -99,7 +99,7 @@ class StableDiffusion(Adapter):
                 f"checkpoint '{self.checkpoint}' wants the guidance scale as an input of its UNet: "
                 f"use 'diffusers:{self.checkpoint}'"
             )
-        config = read_config(self.folder / "scheduler" / "scheduler_config.json")
+        config = read_config(checkpoints.part(self.folder, "scheduler") / "scheduler_config.json")
         self.scheduler = make_scheduler(self.settings.scheduler or "pndm", config, self.settings.steps or 50)
         predicts = self.scheduler.config.prediction_type
         if self.until < 1 and predicts not in PREDICTIONS:
@@ -113,7 +113,7 @@ class StableDiffusion(Adapter):
         from transformers import CLIPTokenizer
 
         try:
-            return CLIPTokenizer.from_pretrained(self.folder / "tokenizer")
+            return CLIPTokenizer.from_pretrained(checkpoints.part(self.folder, "tokenizer"))
         except (OSError, ValueError, TypeError) as error:
             reason = checkpoints.first_line(error)
             raise BenchError(f"'{self.folder / 'tokenizer'}' holds no CLIP tokenizer: {reason}") from error
@@ -256,8 +256,8 @@ class StableDiffusion(Adapter):
     @cached_property
     def _shapes(self) -> tuple[int, int]:
         """Channels of the latents, pixels per latent; from the configuration files, so that nothing need be loaded."""
-        unet = read_config(self.folder / "unet" / "config.json")
-        vae = read_config(self.folder / "vae" / "config.json")
+        unet = read_config(checkpoints.part(self.folder, "unet") / "config.json")
+        vae = read_config(checkpoints.part(self.folder, "vae") / "config.json")
         return int(unet["in_channels"]), 2 ** (len(vae["block_out_channels"]) - 1)
 
     def latent_shape(self, request: Request) -> tuple[int, int, int]:

@@ -66,16 +66,16 @@ def test_the_vae_keeps_what_captions_say() -> None:
 
 def test_the_base_obeys_captions_and_guidance_helps() -> None:
     accuracy = {}
-    for guidance in (1, 4):
+    for guidance in (1, 3):
         adapter = make_adapter(f"sd15[checkpoint=zoo:mini-sd,scheduler=ddim,steps=20,guidance={guidance}]")
         adapter.load("cpu", "fp32")
         requests = [Request(str(n), scene.caption, height=64, width=64) for n, scene in enumerate(held_out(64))]
         pictures = np.concatenate([adapter.generate(requests[start : start + 16]) for start in range(0, 64, 16)])
         read = [caption_accuracy(image, request.prompt) for image, request in zip(pictures, requests, strict=True)]
         accuracy[guidance] = np.mean(read)
-    # Of 2,048 it is 0.67 at 50 steps; the aim is 0.75.
-    assert accuracy[4] >= 0.5
-    assert accuracy[4] > accuracy[1]
+    # Of 2,048 it is 0.83 at 50 steps.
+    assert accuracy[3] >= 0.7
+    assert accuracy[3] > accuracy[1]
 
 
 @pytest.fixture(scope="module")
