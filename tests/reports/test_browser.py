@@ -43,6 +43,7 @@ def browser() -> Iterator[Browser]:
         # Chromium refuses to be sandboxed as root, which is what containers run as.
         root = ["--no-sandbox"] if os.geteuid() == 0 else []
         started = driver.chromium.launch(executable_path=CHROMIUM, args=[*root, "--disable-gpu"])
+        started.new_context()
         yield started
         started.close()
 
@@ -64,27 +65,31 @@ class Tab:
 
 @pytest.fixture
 def tab(browser: Browser) -> Iterator[Callable[..., Tab]]:
-    contexts = []
+    pages = []
 
     def open_tab(file: Path, width: int = DESK, scheme: str = "light") -> Tab:
-        context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)  # type: ignore[arg-type]
-        contexts.append(context)
-        context.set_default_timeout(10_000)
-        found = Tab(context.new_page())
-        found.page.on("console", lambda said: found.complaints.append(f"{said.type}: {said.text}"))
-        found.page.on("pageerror", lambda error: found.complaints.append(str(error)))
-        found.page.on("dialog", lambda box: found.complaints.append(box.message))
-        found.page.on("request", lambda asked: found.requests.append(asked.url))
-        found.page.goto(file.as_uri())
+        pages.append(page := browser.contexts[0].new_page())
+        page.set_default_timeout(20_000)
+        page.set_viewport_size({"width": width, "height": 800})
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        found = Tab(page)
+        page.on("console", lambda said: found.complaints.append(f"{said.type}: {said.text}"))
+        page.on("pageerror", lambda error: found.complaints.append(str(error)))
+        page.on("dialog", lambda box: found.complaints.append(box.message))
+        page.on("request", lambda asked: found.requests.append(asked.url))
+        page.goto(file.as_uri())
         return found
 
     yield open_tab
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.close()
 
 
-def made(folder: Path, prompts: list[str], methods: list[str], swept: bool = False) -> tuple:
-    """A finished run whose pictures lie in ``folder``: one colour per method, other files from the 24th prompt on."""
+def made(folder: Path, prompts: list[str], methods: list[str], swept: bool = False, timed: bool = False) -> tuple:
+    """A finished run whose pictures lie in ``folder``: one colour per method, other files from the 24th prompt on.
+
+    It has plots where it is swept or timed: they take a second of the processor on every page that draws them.
+    """
 
     def file(name: str, color: tuple[int, int, int] = (0, 0, 0)) -> Path:
         path = folder / "images" / f"{name}.png"
@@ -105,7 +110,7 @@ def made(folder: Path, prompts: list[str], methods: list[str], swept: bool = Fal
             n=len(prompts),
             settings=RunSettings(size="96x64", dtype="fp32", device="cpu"),
             metrics={key: one.model_copy(update={"value": 0.3 + place / 100}) for key, one in value.items()},
-            latency={"end_to_end": Latency(median_s=1.0 + place, p90_s=2.0, n=3, device="cpu")},
+            latency={"end_to_end": Latency(median_s=1.0 + place, p90_s=2, n=3, device="cpu")} if timed else {},
             cost=Cost(params=1_000_000),
             swept=Swept(setting="guidance", value=place, method="base[guidance={}]") if swept else None,
         )
@@ -133,33 +138,47 @@ def made(folder: Path, prompts: list[str], methods: list[str], swept: bool = Fal
 
 @pytest.fixture(scope="session")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """30 prompts, three methods, a verdict."""
+    """30 prompts, three methods."""
     folder = tmp_path_factory.mktemp("report")
-    run, pictures, scores = made(
-        folder, [f"a {'cat' if i % 2 else 'dog'} number {i}" for i in range(30)], ["a", "b", "c"]
-    )
-    columns = (Column("method", "Method", numeric=False), Column("verdict", "Verdict", numeric=False))
-    table = Table(columns, (Row((Cell("a"), Cell("FAIL"))),), (), "head against base: fail", ("1 failed",))
+    return written(folder, made_of_animals(folder))
+
+
+def made_of_animals(folder: Path, **options: bool) -> tuple:
+    return made(folder, [f"a {'cat' if i % 2 else 'dog'} number {i}" for i in range(30)], ["a", "b", "c"], **options)
+
+
+def written(folder: Path, run: tuple, **options: Judged) -> Path:
     file = folder / "report.html"
-    file.write_text(html(run, pictures, scores, beside=folder, judged=Judged("fail", table)), encoding="utf-8")
+    file.write_text(html(*run, beside=folder, **options), encoding="utf-8")
     return file
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-def test_the_page_draws_and_asks_for_nothing(report: Path, tab: Callable[..., Tab], width: int) -> None:
-    page = tab(report, width, "dark" if width == PHONE else "light")
+@pytest.fixture(scope="session")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with plots and a verdict."""
+    columns = (Column("method", "Method", numeric=False), Column("verdict", "Verdict", numeric=False))
+    table = Table(columns, (Row((Cell("a"), Cell("FAIL"))),), (), "head against base: fail", ("1 failed",))
+    folder = tmp_path_factory.mktemp("judged")
+    return written(folder, made_of_animals(folder, timed=True), judged=Judged("fail", table))
+
+
+def test_the_page_draws_and_asks_for_nothing(judged: Path, tab: Callable[..., Tab]) -> None:
+    page = tab(judged)
     page["#plots"].scroll_into_view_if_needed()
     page[".plot .main-svg"].first.wait_for()
-    assert page.page.evaluate("document.documentElement.scrollWidth") == width
     assert page["#verdict"].inner_text().startswith("Fail head against base: fail")
     assert page[".results .arrow"].first.inner_text() in "↑↓"
     assert "±" in page["#results .spread"].first.inner_text()
     page[".plot select"].select_option(index=1)
     page[".plot .ytitle"].filter(has_text="CLIP score").wait_for()
+    for width, scheme, color in ((DESK, "light", "rgb(246, 247, 249)"), (PHONE, "dark", "rgb(15, 17, 21)")):
+        page.page.set_viewport_size({"width": width, "height": 800})
+        page.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.page.wait_for_function("width => document.querySelector('.main-svg').clientWidth < width", arg=width)
+        assert page.page.evaluate("document.documentElement.scrollWidth") == width
+        assert page.page.evaluate("getComputedStyle(document.body).backgroundColor") == color
     assert page.complaints == []
-    assert [url for url in page.requests if not url.startswith(("data:", "blob:", report.as_uri()))] == []
-    background = page.page.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert background == ("rgb(15, 17, 21)" if width == PHONE else "rgb(246, 247, 249)")
+    assert [url for url in page.requests if not url.startswith(("data:", "blob:", judged.as_uri()))] == []
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -257,8 +276,7 @@ def test_values_are_sorted_and_sifted(report: Path, tab: Callable[..., Tab], wid
 def test_hostile_text_does_no_harm(tmp_path: Path, tab: Callable[..., Tab]) -> None:
     run, pictures, scores = made(tmp_path, HOSTILE * 6, [EVIL, "plain", "plain[y=\"'><i>]"], swept=True)
     run.suite.notes = [HOSTILE[0]]
-    (tmp_path / "report.html").write_text(html(run, pictures, scores, beside=tmp_path), encoding="utf-8")
-    page = tab(tmp_path / "report.html", PHONE)
+    page = tab(written(tmp_path, (run, pictures, scores)), PHONE)
     page["#plots"].scroll_into_view_if_needed()
     for plot in page[".plot"].all():
         plot.scroll_into_view_if_needed()
@@ -285,10 +303,8 @@ def test_hostile_text_does_no_harm(tmp_path: Path, tab: Callable[..., Tab]) -> N
 
 
 def test_a_thousand_prompts_by_eight_methods_stay_light(tmp_path: Path, tab: Callable[..., Tab]) -> None:
-    run, pictures, scores = made(tmp_path, [f"prompt number {i}" for i in range(1000)], [f"m{i}" for i in range(8)])
-    file = tmp_path / "report.html"
-    file.write_text(html(run, pictures, scores, beside=tmp_path), encoding="utf-8")
-    page = tab(file)
+    run = made(tmp_path, [f"prompt number {i}" for i in range(1000)], [f"m{i}" for i in range(8)])
+    page = tab(written(tmp_path, run))
     count = "selector => document.querySelectorAll(selector).length"
     assert page.page.evaluate(count, "img") <= 24 * 9 + 8 + 1
     assert page.page.evaluate(count, "*") < 5_000
