@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 RUN ?=
+# Files of tests side by side, one thread each: small networks gain little from a second one.
+TEST ?= --numprocesses 2 --dist loadfile
 
 .PHONY: run test check zoo venv dev clean
 

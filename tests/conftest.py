@@ -18,6 +18,8 @@ from PIL import Image
 if not os.environ.get("T2IBENCH_NETWORK_TESTS"):
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+if os.environ.get("PYTEST_XDIST_WORKER"):
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 REAL_DATA = ("T2IBENCH_DATA", "T2IBENCH_WEIGHTS")
 
