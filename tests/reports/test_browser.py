@@ -274,13 +274,14 @@ def test_values_are_sorted_and_sifted(report: Path, tab: Callable[..., Tab], wid
 
 
 def test_hostile_text_does_no_harm(tmp_path: Path, tab: Callable[..., Tab]) -> None:
-    run, pictures, scores = made(tmp_path, HOSTILE * 6, [EVIL, "plain", "plain[y=\"'><i>]"], swept=True)
+    run, pictures, scores = made(tmp_path, HOSTILE * 6, [EVIL, "plain", "plain[y=\"'><i>]"], swept=True, timed=True)
     run.suite.notes = [HOSTILE[0]]
     page = tab(written(tmp_path, (run, pictures, scores)), PHONE)
     page["#plots"].scroll_into_view_if_needed()
     for plot in page[".plot"].all():
         plot.scroll_into_view_if_needed()
         plot.locator(".main-svg").first.wait_for()
+    assert EVIL.removesuffix("[x=<b>1</b>]") in page.texts(".legendtext")
     page["#more"].click()
     page[".values"].scroll_into_view_if_needed()
     page[".values tbody tr"].first.wait_for()
