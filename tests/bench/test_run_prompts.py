@@ -201,7 +201,14 @@ def test_interrupt_leaves_a_run_to_go_on_with_and_says_so(tmp_path: Path) -> Non
     command = [sys.executable, "-m", "t2ibench.bench.cli", "run", "--suite", "prompts", "--prompts", "prompts.txt",
                "--methods", "own_method:Dots", "--set", "sampling.size=64", "--batch-size", "2",
                "--out", "run"]  # fmt: skip
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    # Where the tests run in the background of a shell, children would ignore the signal.
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     log = tmp_path / "run" / "log" / "worker-0.jsonl"
     while not log.exists() and process.poll() is None:
         time.sleep(0.01)
