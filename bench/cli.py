@@ -239,7 +239,7 @@ def latency(
     What is too noisy to rank is not ranked. Exit status 2 where something asked for could not be measured.
     """
     asked = dict(locals())
-    from .latency_command import latency_command
+    from .latency.command import latency_command
 
     return latency_command(methods, asked)
 
@@ -350,7 +350,7 @@ def gate_(
 ) -> int:
     """Say whether a run is worse than another: exit status 0 pass, 1 a regression, 2 could not measure."""
     asked = dict(locals())
-    from .gate_command import gate_command
+    from .gating.command import gate_command
 
     return gate_command(base, head, thresholds, asked)
 
@@ -367,7 +367,7 @@ def compare(
 ) -> int:
     """Print how the numbers of two runs differ, with intervals and without a verdict."""
     asked = dict(locals())
-    from .gate_command import compare_command
+    from .gating.command import compare_command
 
     return compare_command(base, head, asked)
 
@@ -383,7 +383,7 @@ def baseline(
 ) -> int:
     """Keep what comparing with a run takes in one file, without its pictures, to be committed or kept by CI."""
     asked = dict(locals())
-    from .gate_command import baseline_command
+    from .gating.command import baseline_command
 
     return baseline_command(run, out, asked)
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def run_command(**asked: Any) -> int:
     """``bench run``; see there for the options. Returns the exit status."""
-    from .gate_command import After
+    from .gating.command import After
 
     quiet_libraries()
     exact_arithmetic()

@@ -15,7 +15,7 @@ from ..core.weights import WeightsFinder, cache_dir
 from ..datasets.catalog import DATASETS
 from ..datasets.dataset import data_root
 from .devices import probe_devices
-from .energy import NoMeter, rapl
+from .devices.energy import NoMeter, rapl
 
 
 class Finding(NamedTuple):

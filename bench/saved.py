@@ -88,8 +88,8 @@ def load_verdict(directory: Path, run: Run) -> Judged | None:
     if not file.is_file():
         return None
     from ..reports.html import Judged
-    from .gate import Gate
-    from .gate_text import gate_table
+    from .gating.gate import Gate
+    from .gating.text import gate_table
 
     try:
         found = Gate.model_validate_json(file.read_bytes())

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from ...adapters.base import Adapter
 from ...datasets.request import Request
-from ..energy import Meter, NoMeter
+from .energy import Meter, NoMeter
 
 Call: TypeAlias = Callable[[], float | None]
 """Computes once and returns when everything is computed: None, or the seconds that the device itself measured."""

@@ -15,8 +15,8 @@ from typing import Any
 from ...adapters.base import Adapter
 from ...core.errors import BenchError
 from ...datasets.request import Request
-from ..energy import Meter, NoMeter, nvml, rapl
 from .base import Call, Device, DeviceSpec, Probe
+from .energy import Meter, NoMeter, nvml, rapl
 
 
 class PyTorch(Device):

@@ -15,9 +15,9 @@ import pytest
 from PIL import Image
 
 from t2ibench.bench.cli import status
-from t2ibench.bench.gate import GateRow, overall
-from t2ibench.bench.thresholds import DEFAULTS, Thresholds, default_of, load_thresholds, matches
-from t2ibench.bench.verdict import Case, judge, judge_band, judge_drift, judge_improvement
+from t2ibench.bench.gating.gate import GateRow, overall
+from t2ibench.bench.gating.thresholds import DEFAULTS, Thresholds, default_of, load_thresholds, matches
+from t2ibench.bench.gating.verdict import Case, judge, judge_band, judge_drift, judge_improvement
 from t2ibench.core.errors import BenchError
 from t2ibench.datasets.scenes import scenes
 from t2ibench.metrics.paired import Change

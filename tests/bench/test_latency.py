@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 
 from t2ibench.bench.devices import DEVICES, make_device
-from t2ibench.bench.energy import Meter, NoMeter, rapl
+from t2ibench.bench.devices.energy import Meter, NoMeter, rapl
 from t2ibench.bench.fresh import FreshProcess
-from t2ibench.bench.latency import WORKER, measure
-from t2ibench.bench.latency_results import comparisons, composed, in_words, timing
-from t2ibench.bench.machine import busy_warning
-from t2ibench.bench.worker import Order
+from t2ibench.bench.latency.machine import busy_warning
+from t2ibench.bench.latency.protocol import WORKER, measure
+from t2ibench.bench.latency.results import comparisons, composed, in_words, timing
+from t2ibench.bench.latency.worker import Order
 from t2ibench.core.errors import BenchError
 from t2ibench.metrics.paired import sign_flip
 from t2ibench.metrics.timing import has_settled, mean_interval_by_subsets, median_interval, p90, paired_ratio, spread
@@ -393,7 +393,7 @@ def _scripted(
 ) -> LatencyRun:
     monkeypatch.setattr(Scripted, "asked", [])
     monkeypatch.setattr(Scripted, "seconds", staticmethod(seconds), raising=False)
-    monkeypatch.setattr("t2ibench.bench.latency.FreshProcess", Scripted)
+    monkeypatch.setattr("t2ibench.bench.latency.protocol.FreshProcess", Scripted)
     orders = [Order(method=f"m{i}", device="cpu", dtype="fp32", width=8, height=8) for i in range(rows)]
     return measure(orders, protocol, None, lambda text: None)
 
@@ -465,7 +465,7 @@ def test_the_sum_of_stages_is_made_round_by_round() -> None:
 
 
 def test_a_comparison_too_noisy_to_rank_is_words_in_the_table(capsys: pytest.CaptureFixture[str]) -> None:
-    from t2ibench.bench.latency_command import print_run
+    from t2ibench.bench.latency.command import print_run
     from t2ibench.reports.latency_tables import latency_markdown
 
     base, head = _pair(1.05, 0.3, 1)

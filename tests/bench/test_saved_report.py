@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from t2ibench.bench.gate import Gate, GateRow, RunName
+from t2ibench.bench.gating.gate import Gate, GateRow, RunName
 from t2ibench.bench.saved import GATE, LATENCY, PICTURES, dump_pictures, rewrite
 from t2ibench.core.errors import BenchError
 from t2ibench.metrics.value import MetricValue

@@ -116,8 +116,8 @@ def share(k: int, n: int, level: float = 0.95) -> Share:
 
 def run(methods: list[str], seed: int, min_seconds: float) -> Any:
     """Measure methods of this file as the command does, stages alone."""
-    from t2ibench.bench.latency import measure
-    from t2ibench.bench.worker import Order
+    from t2ibench.bench.latency.protocol import measure
+    from t2ibench.bench.latency.worker import Order
     from t2ibench.reports.latency import Protocol
 
     protocol = Protocol(min_seconds=min_seconds, seed=seed, end_to_end=False, width=8, height=8)

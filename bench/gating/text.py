@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..reports.grid import Cell, Column, Footnotes, Row, Table
-from ..reports.text import MISSING, fixed, metric_text, quantity, significant
+from ...reports.grid import Cell, Column, Footnotes, Row, Table
+from ...reports.text import MISSING, fixed, metric_text, quantity, significant
 from .thresholds import DRIFT
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def print_gate(found: Gate) -> None:
 
     from rich.console import Console
 
-    from ..reports.console import below, draw
+    from ...reports.console import below, draw
 
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
     table = gate_table(found)
@@ -41,7 +41,7 @@ def print_gate(found: Gate) -> None:
 
 def gate_markdown(found: Gate) -> str:
     """The same in GitHub's Markdown."""
-    from ..reports.markdown import table_markdown
+    from ...reports.markdown import table_markdown
 
     return table_markdown(gate_table(found))
 

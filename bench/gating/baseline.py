@@ -17,12 +17,12 @@ from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ..core.errors import BenchError
-from ..core.files import replacing
-from ..metrics.metric import CannotMeasure
-from ..reports.schema import parse_run
+from ...core.errors import BenchError
+from ...core.files import replacing
+from ...metrics.metric import CannotMeasure
+from ...reports.schema import parse_run
+from ..references import half_precision
 from .changes import networks_of, transform_through
-from .references import half_precision
 from .sides import Looker, Place, Rows, RunSide, Side, Taken, read_scores
 
 if TYPE_CHECKING:

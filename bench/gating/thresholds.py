@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from ..core.errors import BenchError
+from ...core.errors import BenchError
 
 DRIFT = "drift_"
 """What names of drift rows begin with; the network follows."""

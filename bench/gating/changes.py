@@ -10,14 +10,14 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import BenchError
-from ..metrics import METRICS
-from ..metrics.extractors import NETWORKS
-from ..metrics.extractors.base import Extractor
-from ..metrics.features import FeatureSet, feature_set
-from ..metrics.frechet_interval import GROUPS, group_labels
-from ..metrics.metric import CannotMeasure, Metric, SetMetric
-from ..metrics.paired import (
+from ...core.errors import BenchError
+from ...metrics import METRICS
+from ...metrics.extractors import NETWORKS
+from ...metrics.extractors.base import Extractor
+from ...metrics.features import FeatureSet, feature_set
+from ...metrics.frechet_interval import GROUPS, group_labels
+from ...metrics.metric import CannotMeasure, Metric, SetMetric
+from ...metrics.paired import (
     Change,
     are_shares,
     feature_drift,
@@ -26,10 +26,10 @@ from ..metrics.paired import (
     paired_share_change,
     share_change,
 )
-from ..metrics.stats import Interval, jackknife_half_width
-from ..metrics.value import MetricValue
-from ..reports.identity import mismatch
-from ..reports.schema import Result
+from ...metrics.stats import Interval, jackknife_half_width
+from ...metrics.value import MetricValue
+from ...reports.identity import mismatch
+from ...reports.schema import Result
 from .sides import Looker, Pair, Place
 from .thresholds import DRIFT
 

@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..adapters import make_adapter
-from ..adapters.spec import split_list
-from ..core.errors import BenchError, printable
-from ..core.files import write_atomic
-from ..core.zoo import PREFIX
-from ..reports.latency import LatencyRun, Protocol
-from .devices import make_device
+from ...adapters import make_adapter
+from ...adapters.spec import split_list
+from ...core.errors import BenchError, printable
+from ...core.files import write_atomic
+from ...core.zoo import PREFIX
+from ...reports.latency import LatencyRun, Protocol
+from ..devices import make_device
 from .worker import Order
 
 INTERRUPTED = 130
@@ -27,8 +27,8 @@ FULL, MINI = 512, 64
 
 def latency_command(methods: str, asked: Mapping[str, Any]) -> int:
     """Measure, print and write; return the exit status: 2 where something asked for could not be measured."""
-    from .commands import quiet_libraries
-    from .latency import measure
+    from ..commands import quiet_libraries
+    from .protocol import measure
 
     quiet_libraries()
     if asked["offline"]:
@@ -96,8 +96,8 @@ def print_run(run: LatencyRun, as_json: bool) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from ..reports.console import below, blocks
-    from ..reports.latency_tables import below_tables, tables
+    from ...reports.console import below, blocks
+    from ...reports.latency_tables import below_tables, tables
 
     console = Console(width=None if sys.stdout.isatty() else 160)
     for table in tables(run):
@@ -110,8 +110,8 @@ def print_run(run: LatencyRun, as_json: bool) -> None:
 
 
 def _write(run: LatencyRun, folder: Path, benchmark_file: Path | None) -> None:
-    from ..reports.latency_tables import latency_markdown
-    from ..reports.pytest_benchmark import pytest_benchmark_json
+    from ...reports.latency_tables import latency_markdown
+    from ...reports.pytest_benchmark import pytest_benchmark_json
 
     write_atomic(folder / "latency.json", run.to_json())
     write_atomic(folder / "latency.md", latency_markdown(run))
@@ -139,13 +139,13 @@ def _check_size(method: str, multiple: int, protocol: Protocol) -> None:
 
 
 def _device(name: str) -> str:
-    from .commands import device_of
+    from ..commands import device_of
 
     return device_of(name) if name == "auto" else name
 
 
 def _check_dtype(name: str) -> None:
-    from .commands import dtype_of
+    from ..commands import dtype_of
 
     dtype_of(name)
 

@@ -16,7 +16,7 @@ import math
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-from ..metrics.paired import Change
+from ...metrics.paired import Change
 from .thresholds import Rule
 
 Verdict = Literal["pass", "fail", "could-not-measure"]

@@ -16,21 +16,21 @@ from zipfile import is_zipfile
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import BenchError
-from ..core.weights import WeightsFinder, cache_dir
-from ..datasets.images import load_rgb
-from ..metrics.engine import Engine
-from ..metrics.extractors.base import Extractor
-from ..metrics.features import FeatureSet
-from ..metrics.metric import CannotMeasure
-from ..metrics.sample import Sample
-from ..metrics.setup import Setup
-from ..reports.schema import Result, Run, load_run
-from .progress import task
-from .references import find_reference
-from .saved import load_pictures
-from .statistics_files import feature_side
-from .store import Record, logged
+from ...core.errors import BenchError
+from ...core.weights import WeightsFinder, cache_dir
+from ...datasets.images import load_rgb
+from ...metrics.engine import Engine
+from ...metrics.extractors.base import Extractor
+from ...metrics.features import FeatureSet
+from ...metrics.metric import CannotMeasure
+from ...metrics.sample import Sample
+from ...metrics.setup import Setup
+from ...reports.schema import Result, Run, load_run
+from ..progress import task
+from ..references import find_reference
+from ..saved import load_pictures
+from ..statistics_files import feature_side
+from ..store import Record, logged
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -305,6 +305,6 @@ def _by(key: Callable[[str], str], names: Sequence[str]) -> dict[str, list[str]]
 
 
 def _kind(method: str) -> str:
-    from ..adapters.spec import parse
+    from ...adapters.spec import parse
 
     return parse(method).name

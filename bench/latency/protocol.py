@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import ParamSpec, TypeVar
 
-from ..core.errors import BenchError
-from ..metrics.timing import STEADY_WINDOWS, has_settled
-from ..reports.latency import (
+from ...core.errors import BenchError
+from ...metrics.timing import STEADY_WINDOWS, has_settled
+from ...reports.latency import (
     END_TO_END,
     Failed,
     LatencyRow,
@@ -26,9 +26,11 @@ from ..reports.latency import (
     Round,
     StageFacts,
 )
-from .environment import environment
-from .fresh import FreshProcess
-from .latency_results import (
+from ..environment import environment
+from ..fresh import FreshProcess
+from ..progress import task
+from .machine import Others, busy_warning, machine, megahertz, own_seconds
+from .results import (
     comparisons,
     composed,
     energy_of,
@@ -39,8 +41,6 @@ from .latency_results import (
     sustained_of,
     timing,
 )
-from .machine import Others, busy_warning, machine, megahertz, own_seconds
-from .progress import task
 from .worker import Loaded, Order, Samples
 
 P = ParamSpec("P")

@@ -1,4 +1,4 @@
-"""The fresh process that loads one method on one device and times it: ``python -m t2ibench.bench.worker``.
+"""The fresh process that loads one method on one device and times it: ``python -m t2ibench.bench.latency.worker``.
 
 It reads questions as lines of JSON and answers each with a line: what ``Worker`` returns, or an error's text.
 """
@@ -19,12 +19,12 @@ from typing import IO, TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from ..core.errors import BenchError
-from ..reports.latency import END_TO_END, Memory, StageFacts
-from .environment import status_bytes
+from ...core.errors import BenchError
+from ...reports.latency import END_TO_END, Memory, StageFacts
+from ..environment import status_bytes
 
 if TYPE_CHECKING:
-    from ..datasets.request import Request
+    from ...datasets.request import Request
 
 LONG_S = 1.0
 """A call that takes longer need not be warmed anew when others have computed in between; and the least warm-up."""
@@ -75,10 +75,10 @@ class Worker:
         """Make the method, fetch and digest its files, then load it."""
         import torch  # noqa: F401 - before memory is read and the clock started
 
-        from ..adapters import make_adapter
-        from ..core.weights import WeightsFinder
-        from .commands import quiet_libraries
-        from .devices import make_device
+        from ...adapters import make_adapter
+        from ...core.weights import WeightsFinder
+        from ..commands import quiet_libraries
+        from ..devices import make_device
 
         quiet_libraries()
         self.device = make_device(order.device)
@@ -127,7 +127,7 @@ class Worker:
 
     def time(self, name: str, iterations: int, seconds: float) -> Samples:
         """Time calls one by one: at least ``iterations``, and until ``seconds`` have passed."""
-        from .energy import Meter
+        from ..devices.energy import Meter
 
         if self.last_s[name] < LONG_S:  # the others have computed since: the caches hold their weights
             self._call(name)
@@ -151,7 +151,7 @@ class Worker:
 
     def stages(self) -> dict[str, StageFacts]:
         """Count parameters, multiply-adds and forwards of every stage; asked for last, since counting takes memory."""
-        from ..adapters.counting import count_params
+        from ...adapters.counting import count_params
 
         return {
             name: StageFacts(
@@ -164,7 +164,7 @@ class Worker:
 
     def params(self) -> int | None:
         """Return the parameters of all stages, a network that several share counted once; None without stages."""
-        from ..adapters.counting import count_params
+        from ...adapters.counting import count_params
 
         return sum(count_params(module) for module in {s.module for s in self.adapter.stages().values()}) or None
 
@@ -179,7 +179,7 @@ def sample_request(order: Order, traits: Any) -> Request:
     """Return a request with all that a method of these ``traits`` needs; speed does not depend on what it shows."""
     import numpy as np
 
-    from ..datasets.request import ConditionMap, Pixels, Region, Request
+    from ...datasets.request import ConditionMap, Pixels, Region, Request
 
     height, width = order.height, order.width
     picture = Pixels.of(np.random.default_rng(order.seed).integers(0, 256, (height, width, 3), dtype=np.uint8))
@@ -195,7 +195,7 @@ def sample_request(order: Order, traits: Any) -> Request:
 
 
 def _macs(stage: Any, request: Request) -> int | None:
-    from ..adapters.counting import count_macs, on_meta
+    from ...adapters.counting import count_macs, on_meta
 
     module = on_meta(stage.module)
     try:

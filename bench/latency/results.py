@@ -5,9 +5,18 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
 
-from ..metrics.timing import MARGIN, NOISY, STEADY_WINDOWS, PairedRatio, has_settled, median_interval, p90, paired_ratio
-from ..metrics.timing import spread as spread_of
-from ..reports.latency import (
+from ...metrics.timing import (
+    MARGIN,
+    NOISY,
+    STEADY_WINDOWS,
+    PairedRatio,
+    has_settled,
+    median_interval,
+    p90,
+    paired_ratio,
+)
+from ...metrics.timing import spread as spread_of
+from ...reports.latency import (
     COMPOSED,
     END_TO_END,
     Comparison,

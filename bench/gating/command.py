@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import BenchError, printable
-from ..core.files import write_atomic
-from .saved import GATE, rewrite
+from ...core.errors import BenchError, printable
+from ...core.files import write_atomic
+from ..saved import GATE, rewrite
 from .sides import Looker, RunSide, Side, open_side
 from .thresholds import Thresholds, load_thresholds
 
@@ -80,7 +80,7 @@ def _sides(base: Path, head: Path) -> tuple[Side, Side]:
 
 
 def _looker(asked: Mapping[str, Any]) -> Looker:
-    from .commands import device_of, exact_arithmetic, finder, quiet_libraries
+    from ..commands import device_of, exact_arithmetic, finder, quiet_libraries
 
     quiet_libraries()
     exact_arithmetic()
@@ -90,7 +90,7 @@ def _looker(asked: Mapping[str, Any]) -> Looker:
 
 
 def _print(found: Any, asked: Mapping[str, Any]) -> int:
-    from .gate_text import gate_markdown, print_gate
+    from .text import gate_markdown, print_gate
 
     if asked["json_"] and asked["markdown"]:
         raise BenchError("--json and --markdown: choose one")

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..metrics.paired import Change, simultaneous_level
-from ..metrics.stats import Interval
+from ...metrics.paired import Change, simultaneous_level
+from ...metrics.stats import Interval
 from .changes import Difference, Kind, differences
-from .gate_text import number
 from .sides import Looker, Pair, Side, match
+from .text import number
 from .thresholds import Rule, Thresholds
 from .verdict import FAIL, OPEN, PASS, Case, Judged, Verdict, judge, judge_band, judge_drift, judge_improvement
 

@@ -1,0 +1,1 @@
+"""The gate: two runs compared, a verdict on each row, thresholds, baselines."""
