@@ -19,7 +19,7 @@ check: .venv/installed-dev
 	mkdir -p .mypy_path && ln -sfn .. .mypy_path/t2ibench
 	MYPYPATH=.mypy_path $(BIN)/mypy -p t2ibench
 
-# Trains the mini world's models again: about seven hours on two cores. What was begun goes on.
+# Trains the mini world's models again: about six hours on two cores. What was begun goes on.
 RECIPE := $(BIN)/python -m t2ibench.zoo.recipes
 zoo: .venv/installed-dev
 	for recipe in vae text_encoder unet clip features lora; do $(RECIPE).$$recipe || exit 1; done

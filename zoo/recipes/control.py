@@ -110,7 +110,7 @@ def main() -> None:
     """Train and save."""
     given = options(
         "Train a control network of the mini world.",
-        steps=5000,
+        steps=3000,
         choices={"network": tuple(NETWORKS), "condition": CONDITIONS},
     )
     name, kind = f"{given.network}-{given.condition}", NETWORKS[given.network]
