@@ -23,7 +23,7 @@ from .training import Training, folder_digest, options
 
 BATCH = 64
 RATE = 1e-3
-RANK = 4
+RANK = 8
 LAYERS = ["to_q", "to_k", "to_v", "to_out.0"]
 LIGHT = (1.0, 0.8, 0.55)
 """What warm light leaves of red, green and blue."""
@@ -53,7 +53,7 @@ class Styled(nn.Module):
 
 def main() -> None:
     """Train and save."""
-    given = options("Train a LoRA of the mini base.", steps=600, scenes=4000)
+    given = options("Train a LoRA of the mini base.", steps=2000, scenes=4000)
     torch.manual_seed(given.seed)
     folder = given.out / "mini-sd"
     base = UNet2DConditionModel.from_pretrained(folder / "unet").float().requires_grad_(False)
