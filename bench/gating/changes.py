@@ -26,7 +26,7 @@ from ...metrics.paired import (
     paired_share_change,
     share_change,
 )
-from ...metrics.stats import Interval, jackknife_half_width
+from ...metrics.stats import Interval, jackknife_half_width, student
 from ...metrics.value import MetricValue
 from ...reports.identity import mismatch
 from ...reports.schema import Result
@@ -38,6 +38,9 @@ Test = Callable[[float], Change | None]
 """Gives the change with an interval of a level; None where there are too few pictures for one."""
 
 _COUNTS = ("params", "macs_per_forward", "forwards_per_image", "macs_per_image")
+_OF_THE_REFERENCE = ("recall", "coverage")
+_FEWEST = 9
+"""Degrees of freedom: those of Inception Score's ten splits."""
 _CODEC_COUNTS = ("encoder_params", "decoder_params", "encoder_macs", "decoder_macs")
 
 
@@ -61,6 +64,8 @@ class Difference:
     required: bool = True
     """Whether a gate needs it, unless its thresholds say otherwise."""
     paired: bool = False
+    unlike: str | None = None
+    """Why the two are not the same quantity, where they are not."""
 
 
 class Stands(NamedTuple):
@@ -107,7 +112,12 @@ class _Compare:
             return found(reason=reason, required=required)
         assert base is not None and head is not None
         if why := mismatch({"base": base.identity, "head": head.identity}):
-            return found(reason=f"{why[:1].lower()}{why[1:]}")
+            why = f"{why[:1].lower()}{why[1:]}"
+            return found(reason=why, unlike=why)
+        if name in _OF_THE_REFERENCE and not self.pair.identical:
+            return found(
+                reason="its interval is of other reference pictures, and these have not changed", required=False
+            )
         if self.pair.identical:
             return found(exact=True, paired=True)
         try:
@@ -130,6 +140,9 @@ class _Compare:
 
     def _of_scores(self, base: Mapping[Place, float], head: Mapping[Place, float]) -> Stands:
         ours, theirs = ({place: score for place, score in side.items() if np.isfinite(score)} for side in (base, head))
+        turned = sum((place in ours) != (place in theirs) for place in base.keys() & head.keys())
+        if turned:
+            raise CannotMeasure(f"{turned:,} pictures have an infinite score in one run alone")
         if self.pair.unlike:
             a, b = (list(_by_prompt(side).values()) for side in (ours, theirs))
             unpaired = share_change if are_shares(a, b) else mean_change
@@ -262,7 +275,8 @@ def _lacking(base: MetricValue | None, head: MetricValue | None) -> tuple[str, b
     if head.value is None:
         return f"head has none: {head.reason}", True
     if base.value is None:
-        return f"base has none to compare with: {base.reason}", False
+        # One that was measured has an identity: it was infinitely good, and head's is not.
+        return f"base has none to compare with: {base.reason}", bool(base.identity)
     broken = [name for name, side in (("base", base.value), ("head", head.value)) if not np.isfinite(side)]
     return (f"{' and '.join(broken)}: not a finite number", True) if broken else None
 
@@ -277,10 +291,9 @@ def _of_intervals(base: MetricValue, head: MetricValue, why: str) -> Stands:
 
 
 def _square_and_add(base: tuple[float, Interval], head: tuple[float, Interval], level: float) -> Change:
-    from scipy.special import ndtri
-
     (p, (p_low, p_high)), (q, (q_low, q_high)) = base, head
-    wider = float(ndtri((1 + level) / 2) / ndtri(0.975))  # the runs' intervals are of 95 %
+    # The runs' intervals are of 95 %. Some are Student's with few degrees of freedom, and none says with how many.
+    wider = student(_FEWEST, level) / student(_FEWEST, 0.95)
     below = wider * float(np.hypot(q - q_low, p_high - p))
     above = wider * float(np.hypot(q_high - q, p - p_low))
     return Change(q - p, q - p - below, q - p + above)

@@ -100,10 +100,15 @@ def compare(base: Side, head: Side, looker: Looker) -> Gate:
 
 
 def overall(rows: Sequence[GateRow]) -> Verdict:
-    """Any fail is a fail; else what is needed and could not be measured is that; else it is a pass."""
+    """Any fail is a fail; else what is needed and could not be measured is that; else it is a pass.
+
+    A pass takes a number of the pictures that passed: where there is none, nothing was judged.
+    """
     if any(row.verdict == FAIL for row in rows):
         return FAIL
-    return OPEN if any(row.verdict == OPEN and row.required for row in rows) else PASS
+    if any(row.verdict == OPEN and row.required for row in rows):
+        return OPEN
+    return PASS if any(row.verdict == PASS and row.kind in ("quality", "drift") for row in rows) else OPEN
 
 
 _ORDER: list[tuple[Verdict | None, bool]] = [(FAIL, True), (OPEN, True), (PASS, True), (OPEN, False)]
@@ -119,7 +124,8 @@ class _Comparison:
     def __init__(self, base: Side, head: Side, thresholds: Thresholds, looker: Looker) -> None:
         self.base, self.head, self.thresholds = base, head, thresholds
         self.matched = match(base, head)
-        found = [(pair, item) for pair in self.matched.pairs for item in differences(pair, looker)]
+        found: list[tuple[Pair | None, Difference]] = [(None, item) for item in self._lost()]
+        found += [(pair, item) for pair in self.matched.pairs for item in differences(pair, looker)]
         self.ruled = [(pair, item, self._rule(item)) for pair, item in found]
         self.kept = [entry for entry in self.ruled if not entry[2].ignore]
         self.tests = sum(item.test is not None and rule.band is None for _, item, rule in self.kept)
@@ -129,11 +135,14 @@ class _Comparison:
         """All rows with their verdicts, the worst first."""
         rows = [self._row(*entry) for entry in self.kept]
         rows.sort(key=lambda row: _ORDER.index((row.verdict, row.required or row.verdict != OPEN)))
-        return self._gate(overall(rows), rows)
+        verdict = overall(rows)
+        if verdict == PASS and any(rule.demands for _, rule in self._idle()):
+            verdict = OPEN
+        return self._gate(verdict, rows)
 
     def bare(self) -> Gate:
         """All rows in the order of the run, without what a verdict takes."""
-        rows = [self._row(*entry) for entry in self.kept]
+        rows = [self._row(*entry) for entry in self.kept if entry[0]]
         for row in rows:
             row.verdict, row.margin, row.simultaneous_interval, row.required = None, None, None, False
             row.reason = row.reason if row.change is None else None
@@ -152,10 +161,17 @@ class _Comparison:
             notes=list(self._notes()),
         )
 
+    def _lost(self) -> Iterator[Difference]:
+        """The methods that head no longer has, each as a number that it lacks."""
+        skipped = {skip.method: skip.reason for skip in self.head.run.skipped}
+        for method in self.matched.only_base:
+            why = f": {skipped[method]}" if method in skipped else ""
+            yield Difference(method, "method", "count", None, None, reason=f"head has no such row{why}")
+
     def _rule(self, item: Difference) -> Rule:
         return self.thresholds.of(self.head.run.suite.name, item.method, item.metric)
 
-    def _row(self, pair: Pair, item: Difference, rule: Rule) -> GateRow:
+    def _row(self, pair: Pair | None, item: Difference, rule: Rule) -> GateRow:
         changes = self._changes(item)
         margin = rule.margin.of(item.base or 0.0) if rule.margin and item.base is not None else None
         judged = self._judge(pair, item, rule, changes, margin)
@@ -170,12 +186,12 @@ class _Comparison:
             change=changes[0].estimate if changes else None,
             interval=own,
             simultaneous_interval=together,
-            paired=item.paired and pair.unlike is None,
+            paired=item.paired and pair is not None and pair.unlike is None,
             n=item.n,
             margin=margin,
             band=rule.band,
             must_improve=rule.must_improve,
-            required=item.required and rule.required,
+            required=(item.required or rule.demands) and rule.required,
             verdict=judged.verdict,
             reason=judged.reason,
         )
@@ -191,14 +207,19 @@ class _Comparison:
         return (own, together) if own and together else None
 
     def _judge(
-        self, pair: Pair, item: Difference, rule: Rule, changes: tuple[Change, Change] | None, margin: float | None
+        self,
+        pair: Pair | None,
+        item: Difference,
+        rule: Rule,
+        changes: tuple[Change, Change] | None,
+        margin: float | None,
     ) -> Judged:
         def show(value: float) -> str:
             return number(item.metric, item.kind, value)
 
         if rule.band is not None and item.head is not None and item.kind != "time":
-            return judge_band(item.head, rule, show)
-        if not changes:
+            return Judged(OPEN, item.unlike) if item.unlike else judge_band(item.head, rule, show)
+        if pair is None or not changes:
             return Judged(OPEN, item.reason or f"needs more than {item.n:,} pictures for an interval")
         case = Case(*changes, item.higher_is_better, margin or 0.0, item.n, self.head.run.suite.total, item.paired)
         if item.kind == "quality" and item.exact and abs(case.change.estimate) > case.margin:
@@ -229,9 +250,15 @@ class _Comparison:
 
     def _unused(self) -> Iterator[str]:
         """Rules that no row falls under are often mistyped."""
+        for index, rule in self._idle():
+            needed = ", and so what it demands was not seen" if rule.demands else ""
+            yield f"rule {index} of the thresholds ({rule}) is first for no row{needed}"
+
+    def _idle(self) -> Iterator[tuple[int, Rule]]:
+        """The rules that are first for no row, with their numbers."""
         for index, rule in enumerate(self.thresholds.rule, 1):
             if not any(used is rule for _, _, used in self.ruled):
-                yield f"rule {index} of the thresholds ({rule}) is first for no row"
+                yield index, rule
 
 
 def _interval(change: Change) -> Interval | None:

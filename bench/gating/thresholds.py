@@ -81,10 +81,24 @@ class Rule(BaseModel):
             raise ValueError("give exactly one of margin, band, must_improve = true and ignore = true")
         if self.band is not None and not self.band[0] <= self.band[1]:
             raise ValueError(f"band {list(self.band)}: the lower end comes first")
+        if self.margin and self.names_drift and self.margin.of(0.0) < self.margin.of(1.0):
+            raise ValueError("drift is from 0, of which there is no share: give the margin as a number")
         return self
 
+    @property
+    def names_drift(self) -> bool:
+        """Whether a pattern is one of drift rows: how far pictures may move is no matter of a rule for all metrics."""
+        return any(pattern.startswith(DRIFT) for pattern in self.metric)
+
+    @property
+    def demands(self) -> bool:
+        """Whether it asks for something that has to be seen, be there a base or not."""
+        return self.required and (self.band is not None or self.must_improve)
+
     def matches(self, suite: str, method: str, metric: str) -> bool:
-        """Whether all of its patterns match a row."""
+        """Whether all of its patterns match a row; a row of drift also has to be named, unless all is ignored."""
+        if metric.startswith(DRIFT) and not self.names_drift and not self.ignore:
+            return False
         return matches(self.suite, suite) and matches(self.method, method) and any_matches(self.metric, metric)
 
     def __str__(self) -> str:
@@ -137,6 +151,8 @@ DEFAULTS = (
         0.05,
         "a share of a small share would be nothing; fewer points take hundreds of prompts to see",
     ),
+    _default("background_mse", ["2%", 1e-5], "0 is within reach, of which there is no share"),
+    _default("depth_rmse landmark_error", ["2%", 0.001], "0 is within reach, of which there is no share"),
     _default("psnr *_psnr", 0.1, "dB: 2 % of the squared error, below what is seen"),
     _default("ssim *_ssim ms_ssim*", 0.002, "a fifth of the last digit that papers print"),
     _default("lpips* *_lpips", ["2%", 0.001], "and what rounding does to it"),

@@ -251,7 +251,7 @@ def test_fewer_prompts_are_other_numbers(world: World, gated: Callable) -> None:
 
 def without(run: dict[str, Any], reason: str) -> None:
     value = run["results"][0]["metrics"]["mini_kd"]
-    value |= {"value": None, "interval": None, "reason": reason}
+    value |= {"value": None, "interval": None, "reason": reason, "identity": ""}
 
 
 def test_a_metric_that_neither_has_is_not_needed_and_one_that_was_lost_is(
@@ -448,6 +448,34 @@ def test_bad_thresholds_are_one_line(tmp_path: Path, bench: Bench, text: str, sa
     assert (code, out, len(err.splitlines())) == (2, "", 1)
 
 
+def test_a_method_that_head_lost_keeps_it_from_passing(world: World, base: Path, gated: Callable) -> None:
+    def more(run: dict[str, Any]) -> None:
+        run["results"].append(run["results"][0] | {"method": "another"})
+
+    code, found = gated(base, base=world.edited("more", base, more))
+    assert code == 2
+    assert rows(found)["method"]["reason"] == "head has no such row"
+
+
+def test_a_pass_takes_a_number_that_passed() -> None:
+    counted = GateRow(method="m", metric="params", kind="count", base=1, head=1, verdict="pass", higher_is_better=False)
+    assert overall([]) == overall([counted]) == "could-not-measure"
+
+
+def test_a_band_that_no_row_has_is_not_passed(tmp_path: Path, base: Path, gated: Callable) -> None:
+    rule = limits(tmp_path, "[[rule]]\nmetric = 'fid'\nband = [20, 23]")
+    code, found = gated(base, "--thresholds", rule)
+    assert code == 2
+    assert any("what it demands was not seen" in note for note in found["notes"])
+
+
+def test_a_rule_for_all_metrics_does_not_set_how_far_pictures_may_move(tmp_path: Path) -> None:
+    wide = load_thresholds(limits(tmp_path, "[[rule]]\nmargin = 0.5"))
+    assert wide.of("mini", "m", "drift_mini_features").margin == default_of("drift_mini_features").margin
+    with pytest.raises(BenchError, match="there is no share"):
+        load_thresholds(limits(tmp_path, "[[rule]]\nmetric = 'drift_*'\nmargin = '2%'"))
+
+
 def test_patterns_take_brackets_as_they_are() -> None:
     assert matches("sd15[*,steps=8]", "sd15[checkpoint=a/b,steps=8]")
     assert not matches("sd15[ab]", "sd15a")
@@ -466,7 +494,7 @@ def test_every_metric_has_a_default_of_its_kind() -> None:
     from t2ibench.metrics import METRICS
 
     others = {name for name in METRICS.names() if default_of(name) not in DEFAULTS}
-    assert others == {"inception_score", "landmark_error", "depth_rmse", "background_mse"}
+    assert others == {"inception_score"}
     assert default_of("fid").margin.of(23.4) == pytest.approx(0.468)
     assert default_of("clip_score_x100").margin.of(31.7) == pytest.approx(0.0634)
     assert Thresholds().of("s", "m", "mini_fd_excess").ignore
