@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import IO, Any
 
 from ..core.errors import BenchError, printable
@@ -28,6 +30,19 @@ class FreshProcess:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, text=True, encoding="utf-8",
             env={**os.environ, **environment}, start_new_session=True,
         )  # fmt: skip
+
+        # What it forked holds its pipes open, and would keep us waiting for an answer after its death.
+        if hasattr(os, "waitid"):
+            threading.Thread(target=self._bury, daemon=True).start()
+
+    def _bury(self) -> None:
+        with suppress(ChildProcessError):  # waited for elsewhere
+            os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
+        self._kill_group()
+
+    def _kill_group(self) -> None:
+        with suppress(ProcessLookupError, PermissionError):  # nobody of it is left
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     @property
     def group(self) -> int:
@@ -60,7 +75,7 @@ class FreshProcess:
         """End it and all that it has started, whatever they are doing."""
         if self._process.poll() is None:
             if hasattr(os, "killpg"):
-                os.killpg(self._process.pid, signal.SIGKILL)
+                self._kill_group()
             else:
                 self._process.kill()
             self._process.wait()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
+from ..metrics.timing import p90
 from ..reports.schema import Latency
 from .store import Record
 
@@ -19,10 +20,9 @@ def latency(records: Sequence[Record], device: str | None) -> dict[str, Latency]
         # The samples of a batch share one measurement.
         timed = [record for record in _warm(records) if stage in record.seconds]
         seconds = sorted({record.seconds[stage] for record in timed})
-        p90 = seconds[min(len(seconds) - 1, int(0.9 * len(seconds)))]
         found[stage] = Latency(
             median_s=statistics.median(seconds),
-            p90_s=p90,
+            p90_s=p90(seconds),
             n=len(seconds),
             device=device or "unknown",
             batch_sizes=sorted({record.batch for record in timed}),

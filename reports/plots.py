@@ -237,10 +237,10 @@ def _stages_of_run(run: Run) -> Plot:
 def _stages_measured(latency: LatencyRun) -> Plot:
     short = short_names(row.method for row in latency.rows)
     rows = {
-        escaped(clip(f"{short[row.method]} · {row.device} · {row.dtype}", NAME)): {
+        f"{number}. {escaped(clip(short[row.method], NAME))} · {escaped(row.device)} · {escaped(row.dtype)}": {
             name: stage.timing.median_s * stage.forwards for name, stage in row.stages.items()
         }
-        for row in latency.rows
+        for number, row in enumerate(latency.rows, 1)
     }
     size = f"{latency.protocol.width}×{latency.protocol.height}"
     about = f"What bench latency measured at {size}: the median of a forward times the forwards of one picture."

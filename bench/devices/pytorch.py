@@ -14,7 +14,7 @@ from typing import Any
 
 from ...adapters.base import Adapter
 from ...core.errors import BenchError
-from ...datasets.request import Request
+from ...datasets.request import Pixels, Request
 from .base import Call, Device, DeviceSpec, Probe
 from .energy import Meter, NoMeter, nvml, rapl
 
@@ -80,7 +80,7 @@ class PyTorch(Device):
 
     def picture(self, adapter: Adapter, request: Request) -> Call:
         seeds = itertools.count(request.seed)
-        return self._awaited(lambda: adapter.generate([replace(request, seed=next(seeds))]))
+        return self._awaited(lambda: adapter.generate([another(request, next(seeds))]))
 
     def _awaited(self, compute: Callable[[], object]) -> Call:
         def call() -> None:
@@ -125,6 +125,15 @@ class PyTorch(Device):
             name = torch.cuda.get_device_name(self.place)
             found |= {"accelerator": name, "tf32": False, "cudnn_benchmark": False, "deterministic": True}
         return found
+
+
+def another(request: Request, seed: int) -> Request:
+    """Return the request of another picture, of another source where it has one: methods keep what they made of it."""
+    if request.source is None:
+        return replace(request, seed=seed)
+    pixels = request.source.read().copy()
+    pixels.reshape(-1)[seed % pixels.size] ^= 1
+    return replace(request, seed=seed, source=Pixels.of(pixels))
 
 
 def _there(name: str) -> tuple[bool, str]:

@@ -168,7 +168,9 @@ class Measurement:
             time.sleep(self.protocol.window_s)
             with task(f"windows of {name_of(contender.order)}", self.protocol.windows) as report:
                 medians: list[float] = []
-                while len(medians) < self.protocol.windows and not has_settled(medians):
+                # One long picture may outlast its window.
+                end = time.monotonic() + (self.protocol.windows * self.protocol.window_s or math.inf)
+                while len(medians) < self.protocol.windows and time.monotonic() < end and not has_settled(medians):
                     with self._round():
                         turn = self._try(contender, contender.time, END_TO_END, 1, self.protocol.window_s)
                     if turn is None:
@@ -202,7 +204,8 @@ class Measurement:
         )
         if turns := contender.turns.get(END_TO_END):
             row.sustained = sustained_of(turns) if self.protocol.sustained else None
-            row.end_to_end = timing([turn.seconds for turn in (turns[-STEADY_WINDOWS:] if row.sustained else turns)])
+            turns = turns[-STEADY_WINDOWS:] if row.sustained else turns
+            row.end_to_end = timing([turn.seconds for turn in turns])
         row.energy = energy_of(row, known, turns or [])
         return row
 

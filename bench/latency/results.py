@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import permutations
 
 from ...metrics.timing import (
     MARGIN,
@@ -154,10 +155,10 @@ def _order_notes(rows: Sequence[LatencyRow]) -> Iterator[str]:
     for name, found in warmed:
         if not found.settled:
             yield f"{name}: still changing after {len(found.curve)} windows"
-    cold = [name for name, found in sorted(warmed, key=lambda pair: pair[1].curve[0].median_s)]
-    warm = [name for name, found in sorted(warmed, key=lambda pair: pair[1].steady_s)]
-    if cold != warm:
-        yield f"the order changes as the machine warms up: {', '.join(cold)} at first, {', '.join(warm)} in the end"
+    for (one, ours), (other, theirs) in permutations(warmed, 2):
+        at_first, in_the_end = ours.curve[0].median_s / theirs.curve[0].median_s, ours.steady_s / theirs.steady_s
+        if at_first < 1 - MARGIN and in_the_end > 1 + MARGIN:
+            yield f"the order changes as the machine warms up: {one} is faster than {other} at first, slower in the end"
 
 
 def name_of(order: Order) -> str:

@@ -197,8 +197,8 @@ def sample_request(order: Order, traits: Any) -> Request:
 def _macs(stage: Any, request: Request) -> int | None:
     from ...adapters.counting import count_macs, on_meta
 
-    module = on_meta(stage.module)
     try:
+        module = on_meta(stage.module)
         return count_macs(lambda: module(*stage.inputs(request, "meta")))
     except Exception:  # a user's own network may do what the meta device cannot
         return None

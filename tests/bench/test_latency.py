@@ -7,6 +7,7 @@ import math
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -507,3 +508,31 @@ def test_a_file_of_another_schema_is_refused(tmp_path: Path) -> None:
 def test_timing_keeps_raw_samples() -> None:
     found: Timing = timing([[3, 1, 2], [5]])
     assert found.rounds == [[3, 1, 2], [5]] and found.median_s == 3.5 and found.n == 4 and found.interval is None
+
+
+def test_what_a_dead_process_forked_keeps_nobody_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "forks.py").write_text(
+        "import os, signal, sys, time\n"
+        "child = os.fork()\n"
+        "if not child: time.sleep(60); os._exit(0)\n"
+        f"open({str(tmp_path / 'child')!r}, 'w').write(str(child))\n"
+        "sys.stdin.readline()\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    start = time.monotonic()
+    forks = FreshProcess("forks", {"PYTHONPATH": str(tmp_path)})
+    with forks as process, pytest.raises(BenchError, match="its process was killed"):
+        process.ask("anything")
+    assert time.monotonic() - start < 30
+    child = Path("/proc") / (tmp_path / "child").read_text() / "stat"
+    assert not child.exists() or child.read_text().split()[2] == "Z"
+
+
+def test_every_picture_has_a_source_of_its_own() -> None:
+    from t2ibench.bench.devices.pytorch import another
+    from t2ibench.datasets.request import Pixels, Request
+
+    asked = Request("p", "a dog", height=8, width=8, source=Pixels.of(np.zeros((8, 8, 3), np.uint8)))
+    digests = {made.source.digest for seed in range(5) if (made := another(asked, seed)).source}
+    assert len(digests) == 5
+    assert another(Request("p", "a dog"), 3) == Request("p", "a dog", seed=3)
