@@ -118,7 +118,8 @@ def part(folder: Path, name: str) -> Path:
     """Return where a part of a checkpoint lies: in its own folder, or in the zoo's checkpoint that lends it.
 
     A checkpoint of the zoo names its lenders in ``shared.json``, {part: checkpoint}: methods that were trained on one
-    base have its text encoder, and a second copy of that would only take space.
+    base have its text encoder, and a second copy of that would only take space. Raises BenchError where the zoo lacks
+    the lender.
     """
     own, lenders = folder / name, folder / "shared.json"
     if own.is_dir() or not lenders.is_file() or folder.parent != ZOO:

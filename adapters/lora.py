@@ -22,7 +22,10 @@ def lora_file(text: str) -> Path:
     BenchError where there is none, or where it may be a pickle.
     """
     if text.startswith(PREFIX):
-        return zoo_checkpoint(text.removeprefix(PREFIX)) / ZOO_FILE
+        shipped = zoo_checkpoint(text.removeprefix(PREFIX)) / ZOO_FILE
+        if not shipped.is_file():
+            raise BenchError(f"lora={text}: that checkpoint of the zoo is no LoRA")
+        return shipped
     file = Path(text).expanduser()
     if file.suffix != ".safetensors":
         raise BenchError(f"lora={text} is no .safetensors file: other formats can run code when they are read")

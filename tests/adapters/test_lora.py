@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -146,3 +147,14 @@ def test_only_whole_safetensors_files_are_read(tiny_sd: Path, loaded: Any, tmp_p
         make_adapter(f"sd15[lora={tmp_path / 'b.safetensors'}]")
     with pytest.raises(BenchError, match="is truncated or no safetensors file"):
         loaded(text(tiny_sd, tmp_path / "a.safetensors"))
+
+
+def test_a_lora_of_the_zoo_goes_by_its_name(lora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("t2ibench.core.zoo.FOLDER", tmp_path)
+    shipped = tmp_path / "warm" / lora.name
+    shipped.parent.mkdir()
+    shutil.copy(lora, shipped)
+    assert make_adapter("sd15[lora=zoo:warm]").lora == shipped
+    shipped.rename(shipped.with_name("model.safetensors"))
+    with pytest.raises(BenchError, match="lora=zoo:warm: that checkpoint of the zoo is no LoRA"):
+        make_adapter("sd15[lora=zoo:warm]")

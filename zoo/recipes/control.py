@@ -98,8 +98,7 @@ class Steered(nn.Module):
 
     def forward(self, latents: torch.Tensor, timesteps: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
         """Return the predicted velocity (B, 4, 8, 8)."""
-        with torch.no_grad():
-            hidden = self.text_encoder(tokens)[0]
+        hidden = self.text_encoder(tokens)[0]
         call = {"sample": latents, "timestep": timesteps, "encoder_hidden_states": hidden}
         given = self.kind.steer(self.network, call, self.pictures)
         predicted: torch.Tensor = self.unet(**call, **given, return_dict=False)[0]
@@ -149,8 +148,7 @@ def main() -> None:
     def batch_loss(generator: torch.Generator) -> torch.Tensor:
         places = torch.randint(len(numbers), (BATCH,), generator=generator)
         chosen = numbers[places]
-        dropped = torch.rand(BATCH, 1, generator=generator) < DROPPED
-        prompts = torch.where(dropped, empty, tokens[chosen]).to(training.device)
+        prompts = unet.drop(tokens[chosen], empty, DROPPED, generator).to(training.device)
         model.pictures = shown.pictures(places).to(training.device)
         return unet.loss(model, latents[chosen].float().to(training.device), prompts, generator, math.inf)
 

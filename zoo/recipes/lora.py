@@ -36,21 +36,6 @@ def in_warm_light(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return lit
 
 
-class Styled(nn.Module):
-    """The frozen base whose UNet has the LoRA's layers."""
-
-    def __init__(self, text: CLIPTextModel, base: UNet2DConditionModel) -> None:
-        super().__init__()
-        self.text_encoder, self.unet = text.requires_grad_(False), base
-
-    def forward(self, latents: torch.Tensor, timesteps: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
-        """Return the predicted velocity (B, 4, 8, 8)."""
-        with torch.no_grad():
-            hidden = self.text_encoder(tokens)[0]
-        predicted: torch.Tensor = self.unet(latents, timesteps, hidden, return_dict=False)[0]
-        return predicted
-
-
 def main() -> None:
     """Train and save."""
     given = options("Train a LoRA of the mini base.", steps=2000, scenes=4000)
@@ -74,12 +59,12 @@ def main() -> None:
         {name.replace(".", "/"): value for name, value in base.named_parameters() if value.requires_grad}
     )
     training = Training("lora", layers, recipe, steps=given.steps, rate=RATE, seed=given.seed, work=given.work)
-    model = Styled(CLIPTextModel.from_pretrained(folder / "text_encoder").float(), base).to(training.device)
+    text = CLIPTextModel.from_pretrained(folder / "text_encoder").float().requires_grad_(False)
+    model = unet.TextToImage(text, base).to(training.device)
 
     def batch_loss(generator: torch.Generator) -> torch.Tensor:
         chosen = torch.randint(len(data), (BATCH,), generator=generator)
-        dropped = torch.rand(BATCH, 1, generator=generator) < unet.DROPPED
-        prompts = torch.where(dropped, empty, tokens[chosen]).to(training.device)
+        prompts = unet.drop(tokens[chosen], empty, unet.DROPPED, generator).to(training.device)
         return unet.loss(model, latents[chosen].float().to(training.device), prompts, generator, math.inf)
 
     training.run(batch_loss)

@@ -118,6 +118,11 @@ def kept_latents(vae: Path, data: Pool, work: Path) -> torch.Tensor:
     return latents
 
 
+def drop(tokens: torch.Tensor, empty: torch.Tensor, share: float, generator: torch.Generator) -> torch.Tensor:
+    """Return tokens (B, T) with those of the empty caption (1, T) in place of about this share of them."""
+    return torch.where(torch.rand(len(tokens), 1, generator=generator) < share, empty, tokens)
+
+
 def loss(
     model: nn.Module, latents: torch.Tensor, tokens: torch.Tensor, generator: torch.Generator, cap: float
 ) -> torch.Tensor:
@@ -191,8 +196,7 @@ def main() -> None:
     def batch_loss(generator: torch.Generator) -> torch.Tensor:
         phase = max(first for first in EMPHASIS if first <= training.step)
         chosen = torch.multinomial(often[phase], BATCH, replacement=True, generator=generator)
-        dropped = torch.rand(BATCH, 1, generator=generator) < DROPPED
-        prompts = torch.where(dropped, empty, tokens[chosen])
+        prompts = drop(tokens[chosen], empty, DROPPED, generator)
         cap = MAX_WEIGHT if training.step < CAPPED_STEPS else math.inf
         return loss(model, latents[chosen].float().to(training.device), prompts.to(training.device), generator, cap)
 
