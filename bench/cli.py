@@ -91,6 +91,15 @@ DataRoot = Annotated[
 ]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps; auto takes the best there is.")]
 Weights = Annotated[list[str] | None, typer.Option(metavar="NAME=FILE", help="A weights file, such as inception=FILE.")]
+Junit = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the verdict as JUnit XML, a case per row.")]
+Github = Annotated[
+    bool | None,
+    typer.Option(
+        "--github/--no-github",
+        help="Annotate GitHub's job with the rows that failed; else where it is one.",
+        show_default=False,
+    ),
+]
 AsMarkdown = Annotated[bool, typer.Option("--markdown", help="Print GitHub's Markdown.")]
 Embed = Annotated[
     Literal["thumbnails", "all", "none"],
@@ -145,6 +154,8 @@ def run(
         bool, typer.Option("--gate", help="Judge it against --baseline: exit status 1 for a regression.")
     ] = False,
     thresholds: Annotated[Path | None, typer.Option(help="For --gate: how much worse numbers may get (TOML).")] = None,
+    junit: Junit = None,
+    github: Github = None,
     embed: Embed = "thumbnails",
     json_: Json = False,
 ) -> int:
@@ -342,6 +353,11 @@ def gate_(
     thresholds: Annotated[
         Path | None, typer.Option(help="How much worse numbers may get (TOML); else by kind of metric.")
     ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write the verdict, as --json prints it.")
+    ] = None,
+    junit: Junit = None,
+    github: Github = None,
     device: Device = "auto",
     weights: Weights = None,
     offline: Offline = False,

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...core.errors import BenchError, printable
 from ...core.files import write_atomic
@@ -14,13 +14,19 @@ from ..saved import GATE, rewrite
 from .sides import Looker, RunSide, Side, open_side
 from .thresholds import Thresholds, load_thresholds
 
+if TYPE_CHECKING:
+    from .gate import Gate
+
 
 def gate_command(base: Path, head: Path, thresholds: Path | None, asked: Mapping[str, Any]) -> int:
     """``bench gate``: print the verdict and return the exit status."""
     from .gate import gate
 
     limits = load_thresholds(thresholds)
-    return _print(gate(*_sides(base, head), limits, _looker(asked)), asked)
+    found = gate(*_sides(base, head), limits, _looker(asked))
+    if asked["out"] is not None:
+        write_atomic(asked["out"], _json(found))
+    return _deliver(found, asked)
 
 
 def compare_command(base: Path, head: Path, asked: Mapping[str, Any]) -> int:
@@ -53,8 +59,9 @@ class After:
         for option in ("gate", "thresholds"):
             if asked[option] and self.base is None:
                 raise BenchError(f"--{option} needs a run to compare with: add --baseline RUN")
-        if asked["thresholds"] and not asked["gate"]:
-            raise BenchError("--thresholds is for a verdict: add --gate")
+        for option in ("thresholds", "junit"):
+            if asked[option] and not asked["gate"]:
+                raise BenchError(f"--{option} is for a verdict: add --gate")
         self.thresholds: Thresholds = load_thresholds(asked["thresholds"])
 
     def __call__(self, run: Path) -> int:
@@ -70,9 +77,9 @@ class After:
         if not self.asked["gate"]:
             return _print(compare(self.base, head, looker), self.asked)
         found = gate(self.base, head, self.thresholds, looker)
-        write_atomic(run / GATE, found.model_dump_json(by_alias=True, indent=2) + "\n")
+        write_atomic(run / GATE, _json(found))
         rewrite(head.run, run, None, None, self.asked["embed"])
-        return _print(found, self.asked)
+        return _deliver(found, self.asked)
 
 
 def _sides(base: Path, head: Path) -> tuple[Side, Side]:
@@ -89,15 +96,33 @@ def _looker(asked: Mapping[str, Any]) -> Looker:
     return Looker(device_of(asked["device"]), finder(asked["weights"], asked["offline"]))
 
 
-def _print(found: Any, asked: Mapping[str, Any]) -> int:
+def _deliver(found: Gate, asked: Mapping[str, Any]) -> int:
+    """Print a verdict and hand it to continuous integration; the exit status."""
+    from ..ci.github import annotate, is_github
+
+    if asked["junit"] is not None:
+        from ..ci.junit import junit_xml
+
+        write_atomic(asked["junit"], junit_xml(found))
+    status = _print(found, asked)
+    if is_github() if asked["github"] is None else asked["github"]:
+        annotate(found)
+    return status
+
+
+def _json(found: Gate) -> str:
+    return found.model_dump_json(by_alias=True, indent=2) + "\n"
+
+
+def _print(found: Gate, asked: Mapping[str, Any]) -> int:
     from .text import gate_markdown, print_gate
 
     if asked["json_"] and asked["markdown"]:
         raise BenchError("--json and --markdown: choose one")
     if asked["json_"]:
-        print(found.model_dump_json(by_alias=True, indent=2))
+        print(_json(found), end="")
     elif asked["markdown"]:
         print(gate_markdown(found), end="")
     else:
         print_gate(found)
-    return int(found.status)
+    return found.status

@@ -97,14 +97,19 @@ def _value(row: GateRow, value: float | None) -> Cell:
     return Cell() if value is None else Cell(number(row.metric, row.kind, value), value)
 
 
-def _change(row: GateRow) -> Cell:
+def change_text(row: GateRow) -> str:
+    """Write the change of a row with its interval; empty where there is none."""
     if row.change is None:
-        return Cell()
+        return ""
     text = _signed(row, row.change)
     if row.interval:
         low, high = (_signed(row, end) for end in row.interval)
         text += f" [{low}, {high}]"
-    return Cell(text, row.change, interval=row.interval)
+    return text
+
+
+def _change(row: GateRow) -> Cell:
+    return Cell() if row.change is None else Cell(change_text(row), row.change, interval=row.interval)
 
 
 def _signed(row: GateRow, value: float) -> str:
