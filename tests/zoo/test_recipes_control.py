@@ -81,6 +81,7 @@ def test_hard_scenes_are_drawn_more_often_later_on() -> None:
         "a red circle on a grey background",
         "a red circle left of a blue square and a green cross right of the blue square on a grey background",
     )
-    assert unet.emphasis([face, one, three], 0).tolist() == [1, 1, 1]
-    first, second, third = unet.emphasis([face, one, three], 40_000).tolist()
+    draw = unet.Draw([face, one, three], unet.EMPHASIS)
+    assert draw.at(0).tolist() == [1, 1, 1]
+    first, second, third = draw.at(40_000).tolist()
     assert third > first > second

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -31,7 +32,8 @@ DROPPED = 0.1
 MAX_WEIGHT, CAPPED_STEPS = 6.0, 11_487
 """At most so much weight, relative to that of an error of the picture itself, in so many first steps."""
 AVERAGE = 0.999
-EMPHASIS: dict[int, dict[int, float]] = {
+Emphasis = Mapping[int, Mapping[int, float]]
+EMPHASIS: Emphasis = {
     0: {0: 1, 1: 1, 2: 1, 3: 1},
     15_000: {0: 2, 1: 0.4, 2: 0.85, 3: 1.5},
     19_300: {0: 10, 1: 0.4, 2: 0.85, 3: 1.5},
@@ -42,14 +44,20 @@ EMPHASIS: dict[int, dict[int, float]] = {
 One object comes right early, three late. Where eyes look is so small a part of the loss that the caption's word for it
 was not used in 19,000 steps; in a thousand steps of mostly faces it is.
 """
-DESCRIPTION = (
-    f"velocity prediction, weight at most {MAX_WEIGHT:g} in {CAPPED_STEPS:,} steps, 10 % of captions dropped; "
-    "faces and scenes of 1, 2, 3 objects drawn "
-    + ", ".join(
+
+
+def description(capped: int, schedule: Emphasis) -> str:
+    """Say what the loss is, and how often which scenes are drawn."""
+    drawn = ", ".join(
         f"{' : '.join(f'{often:g}' for often in chances.values())} from step {first:,}"
-        for first, chances in EMPHASIS.items()
+        for first, chances in schedule.items()
     )
-)
+    return (
+        f"velocity prediction, weight at most {MAX_WEIGHT:g} in {capped:,} steps, {DROPPED:.0%} of captions dropped; "
+        f"faces and scenes of 1, 2, 3 objects drawn {drawn}"
+    ).replace("%", " %")
+
+
 SCHEDULE = {
     "num_train_timesteps": 1000,
     "beta_start": 0.00085,
@@ -90,11 +98,23 @@ def build() -> UNet2DConditionModel:
     )
 
 
-def emphasis(captions: list[str], step: int) -> torch.Tensor:
-    """Return how often each caption's scene is drawn at a step: (N,), not normalised."""
-    often = EMPHASIS[max(first for first in EMPHASIS if first <= step)]
-    read = [read_caption(caption) for caption in captions]
-    return torch.tensor([often[len(words.objects) if words else 0] for words in read])
+class Draw:
+    """Draws scenes as often as a schedule says."""
+
+    def __init__(self, captions: list[str], schedule: Emphasis) -> None:
+        read = [read_caption(caption) for caption in captions]
+        counts = [len(words.objects) if words else 0 for words in read]
+        self.often = {
+            first: torch.tensor([float(chances[count]) for count in counts]) for first, chances in schedule.items()
+        }
+
+    def at(self, step: int) -> torch.Tensor:
+        """Return how often each scene is drawn at a step: (N,), not normalised."""
+        return self.often[max(first for first in self.often if first <= step)]
+
+    def __call__(self, step: int, generator: torch.Generator) -> torch.Tensor:
+        """Return the numbers of a batch of scenes (B,)."""
+        return torch.multinomial(self.at(step), BATCH, replacement=True, generator=generator)
 
 
 @torch.inference_mode()
@@ -170,10 +190,10 @@ def main() -> None:
     data = pool(given.scenes, work=given.work)
     latents, tokens = kept_latents(folder / "vae", data, given.work), text_encoder.encode(words, data.captions)
     empty = text_encoder.encode(words, [""])
-    often = {first: emphasis(data.captions, first) for first in EMPHASIS}
+    draw = Draw(data.captions, EMPHASIS)
     model = TextToImage(CLIPTextModel.from_pretrained(given.work / "text_encoder"), build())
     recipe = {
-        "loss": DESCRIPTION,
+        "loss": description(CAPPED_STEPS, EMPHASIS),
         "batch": BATCH,
         "scenes": len(data),
         "data": data.digest,
@@ -194,8 +214,7 @@ def main() -> None:
     )
 
     def batch_loss(generator: torch.Generator) -> torch.Tensor:
-        phase = max(first for first in EMPHASIS if first <= training.step)
-        chosen = torch.multinomial(often[phase], BATCH, replacement=True, generator=generator)
+        chosen = draw(training.step, generator)
         prompts = drop(tokens[chosen], empty, DROPPED, generator)
         cap = MAX_WEIGHT if training.step < CAPPED_STEPS else math.inf
         return loss(model, latents[chosen].float().to(training.device), prompts.to(training.device), generator, cap)

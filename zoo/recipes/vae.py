@@ -5,6 +5,9 @@ The loss is the mean squared error, in which chroma counts four times so that hu
 
 from __future__ import annotations
 
+from argparse import Namespace
+from pathlib import Path
+
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
@@ -20,14 +23,14 @@ CHROMA = 4.0
 DESCRIPTION = "MSE with chroma ×4, KL ×1e-5"
 
 
-def build() -> AutoencoderKL:
-    """Return an untrained VAE."""
+def build(latent_channels: int = 4, widths: tuple[int, ...] = (16, 32, 64, 96)) -> AutoencoderKL:
+    """Return an untrained VAE, as wide as ``widths`` says from the highest resolution on."""
     return AutoencoderKL(
-        block_out_channels=(16, 32, 64, 96),
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
+        block_out_channels=widths,
+        down_block_types=("DownEncoderBlock2D",) * len(widths),
+        up_block_types=("UpDecoderBlock2D",) * len(widths),
         layers_per_block=1,
-        latent_channels=4,
+        latent_channels=latent_channels,
         norm_num_groups=8,
         sample_size=64,
     )
@@ -71,14 +74,11 @@ def scaling(vae: AutoencoderKL, data: Pool) -> float:
     return float(1 / vae.encode(pixels(data.images[:1000]).to(vae.device)).latent_dist.mode().std())
 
 
-def main() -> None:
-    """Train and save."""
-    given = options("Train the mini VAE.", steps=20_000, scenes=20_000)
-    torch.manual_seed(given.seed)
-    vae = build()
+def train(name: str, vae: AutoencoderKL, given: Namespace, folder: Path) -> None:
+    """Train an untrained VAE as a recipe's options say, and save it to ``folder``."""
     data = pool(given.scenes, work=given.work)
     recipe = {"loss": DESCRIPTION, "batch": BATCH, "scenes": len(data), "data": data.digest}
-    training = Training("vae", vae, recipe, steps=given.steps, rate=RATE, seed=given.seed, work=given.work)
+    training = Training(name, vae, recipe, steps=given.steps, rate=RATE, seed=given.seed, work=given.work)
 
     def batch_loss(generator: torch.Generator) -> torch.Tensor:
         chosen = torch.randint(len(data), (BATCH,), generator=generator).numpy()
@@ -87,10 +87,17 @@ def main() -> None:
     training.run(batch_loss)
     training.finish()
     vae.register_to_config(scaling_factor=round(scaling(vae, data), 4))
-    save_half(vae, given.out / "mini-sd" / "vae")
+    save_half(vae, folder)
     measured = quality(vae.cpu(), pool(1000, "validation", work=given.work))
     training.record(given.out, measured)
-    print(f"vae: {training.step} steps, {training.seconds:.0f} s, {measured['psnr_db']:.2f} dB")
+    print(f"{name}: {training.step} steps, {training.seconds:.0f} s, {measured['psnr_db']:.2f} dB")
+
+
+def main() -> None:
+    """Train and save."""
+    given = options("Train the mini VAE.", steps=20_000, scenes=20_000)
+    torch.manual_seed(given.seed)
+    train("vae", build(), given, given.out / "mini-sd" / "vae")
 
 
 if __name__ == "__main__":
