@@ -93,8 +93,7 @@ def _rows(name: str, run: Run) -> Iterator[Measured]:
 
 def _belongs(row: Measured, template: Template) -> bool:
     """Whether a row is of one of the table's methods, or of a method of the user's own."""
-    name = row.result.method.partition("[")[0].partition(":")[0]
-    return not template.methods or name in template.methods or name not in ADAPTERS.entries
+    return not template.methods or row.name in template.methods or row.name not in ADAPTERS.entries
 
 
 def _labelled(rows: Sequence[Measured]) -> list[Measured]:

@@ -187,6 +187,7 @@ class AdapterRow(Row):
         return Cost(
             # A network may run in several stages, as the UNet does in an inversion.
             params=sum(count_params(module) for module in {stage.module for stage in stages.values()}),
+            denoiser_params=count_params(stages[core].module),
             macs_per_forward=macs[core],
             forwards_per_image=round(forwards[core]),
             forwards=forwards,

@@ -12,6 +12,9 @@ from .published import Published
 from .schema import CodecFacts, Latency, Result, Run
 from .text import fixed, metric_text, quantity, significant
 
+Kind: TypeAlias = Literal["quality", "time", "cost", "fact"]
+"""What decides whether two numbers can be compared."""
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -27,6 +30,11 @@ class Measured:
     """The row of its base in the same run."""
     no_base: str | None = None
     """Why there is none, where that needs saying."""
+
+    @property
+    def name(self) -> str:
+        """The name of its method, without argument and options."""
+        return self.result.method.partition("[")[0].partition(":")[0]
 
 
 Remark: TypeAlias = Callable[[Sequence[Measured], Published | None], str | None]
@@ -45,8 +53,7 @@ class Field:
     remark: Remark = lambda rows, published: None
     why: Callable[[Measured], str | None] = lambda row: None
     """Why a row has nothing here, where that needs saying."""
-    kind: Literal["quality", "time", "fact"] = "fact"
-    """What decides whether two of its numbers can be compared."""
+    kind: Kind = "fact"
 
     def cell(self, row: Measured, footnotes: Footnotes) -> Cell:
         """The cell of a measured row."""
@@ -159,6 +166,16 @@ def _params(result: Result) -> float | None:
     return None if result.cost.params is None else result.cost.params / 1e6
 
 
+def _unet(name: str, scale: float) -> Callable[[Measured], float | None]:
+    """What the denoiser costs, of rows whose denoiser is a UNet."""
+
+    def read(row: Measured) -> float | None:
+        value = getattr(row.result.cost, name) if "unet" in row.result.cost.forwards else None
+        return None if value is None else value / scale
+
+    return read
+
+
 def _added_params(row: Measured) -> float | None:
     if row.base is None:
         return None
@@ -237,6 +254,7 @@ def _count(value: float) -> str:
 
 _LATENT_CHANNELS = _fact("latent_channels")
 _ONE_PICTURE = _says("Forwards of one picture: guidance takes two a step")
+_ONE_FORWARD = _says("Multiply-adds of one forward for one picture; guidance takes two a step")
 _OVER_BASE = (
     "Seconds over those of its base's row in the same run, where settings, size, precision, device, batch size and "
     "threads are equal: for orientation, as seconds are"
@@ -265,6 +283,8 @@ _FIELDS = (
         Column("added_params", "Added params", "M"), _added_params, _millions, _says("Over those of its base"),
         lambda row: row.no_base,
     ),
+    Field(Column("unet_params", "UNet params", "M"), _unet("denoiser_params", 1e6), _millions),
+    Field(Column("unet_macs", "UNet MACs", "G"), _unet("macs_per_forward", 1e9), _to(1), _ONE_FORWARD, kind="cost"),
     Field(Column("unet_forwards", "UNet forwards", "/image"), _forwards("unet"), _count, _ONE_PICTURE),
     Field(Column("control_forwards", "Control forwards", "/image"), _forwards("control"), _count, _ONE_PICTURE),
     Field(Column("forwards", "Forwards in all", "/image", minor=True), _all_forwards, _count, _ONE_PICTURE),

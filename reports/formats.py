@@ -8,14 +8,14 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .grid import Cell, Column, Row, Table
+from .grid import STATES, Cell, Column, Row, Table
 from .html import templates
 from .latex import latex
 from .markdown import table_markdown
 
 
 def csv(table: Table) -> str:
-    """Plain numbers under plain headers: two more columns for an interval, one that names what cannot be compared."""
+    """Plain numbers under plain headers: two more columns for an interval, three that name cells of a status."""
     text = io.StringIO()
     writer = comma.DictWriter(text, list(_heads(table)), lineterminator="\n")
     writer.writeheader()
@@ -52,7 +52,7 @@ def _heads(table: Table) -> dict[str, None]:
         head = _head(column)
         ends = ("", " low", " high") if any(row.cells[index].interval for row in table.rows) else ("",)
         found |= dict.fromkeys(head + end for end in ends)
-    return found | dict.fromkeys(("status", "not comparable"))
+    return found | dict.fromkeys(("status", *STATES))
 
 
 def _head(column: Column) -> str:
@@ -66,9 +66,10 @@ def _plain(row: Row, columns: tuple[Column, ...]) -> dict[str, Any]:
         found[head] = cell.value
         if cell.interval:
             found[f"{head} low"], found[f"{head} high"] = cell.interval
-    pairs = zip(columns, row.cells, strict=True)
-    found["not comparable"] = "; ".join(_head(column) for column, cell in pairs if cell.status == "not comparable")
-    return found
+    pairs = list(zip(columns, row.cells, strict=True))
+    return found | {
+        name: "; ".join(_head(column) for column, cell in pairs if has(cell)) for name, has in STATES.items()
+    }
 
 
 def _column(column: Column, table: Table) -> dict[str, Any]:
@@ -96,9 +97,10 @@ def _row(row: Row, table: Table) -> dict[str, Any]:
 def _cell(cell: Cell, table: Table) -> dict[str, Any]:
     return {
         "value": cell.value,
-        "text": None if cell.value is None else cell.full,
+        "text": None if cell.empty else cell.full,
         "interval": cell.interval,
-        "status": None if cell.value is None else cell.status,
+        "status": None if cell.empty else cell.status,
+        "unconfirmed": cell.unconfirmed,
         "reason": cell.reason,
         "notes": [note for note in _notes(cell, table) if not (cell.reason and note.endswith(cell.reason))],
     }

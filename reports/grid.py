@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -11,7 +12,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Status = Literal["measured", "published"]
-CellStatus = Literal["measured", "published", "not comparable"]
+CellStatus = Literal["measured", "reproduced", "published", "not comparable"]
+
+SIGNS: dict[str, str] = {"not comparable": "≠", "reproduced": "≈"}
+UNCONFIRMED = "?"
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,16 @@ class Cell:
     status: CellStatus = "measured"
     interval: tuple[float, float] | None = None
     reason: str | None = None
-    """Why there is no value, or why a published one cannot be compared."""
+    """Why there is no value, why a published one cannot be compared, or which one a measured one reproduces."""
+    unconfirmed: bool = False
+    """Whether a published number is only recalled."""
+    tone: Literal["", "better", "worse"] = ""
+    """Of a change: which way it goes, where its interval leaves no doubt."""
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is neither a value nor a range."""
+        return self.value is None and self.interval is None
 
     @property
     def full(self) -> str:
@@ -35,8 +48,17 @@ class Cell:
 
     @property
     def mark(self) -> str:
-        """A sign behind what cannot be compared; the reason is in a footnote."""
-        return " ≠" if self.status == "not comparable" else ""
+        """Signs behind what cannot be compared, is reproduced, or is not confirmed; footnotes say more."""
+        signs = SIGNS.get(self.status, "") + (UNCONFIRMED if self.unconfirmed else "")
+        return f" {signs}" if signs else ""
+
+
+STATES: Mapping[str, Callable[[Cell], bool]] = {
+    "not comparable": lambda cell: cell.status == "not comparable",
+    "reproduced": lambda cell: cell.status == "reproduced",
+    "unconfirmed": lambda cell: cell.unconfirmed,
+}
+"""What plain numbers say of their cells in columns of their own."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +128,11 @@ class Table:
         return len({row.status for row in self.rows}) > 1
 
     def to_frame(self) -> pd.DataFrame:
-        """The numbers, a column per column, then ``status``; the footnotes are in ``attrs["footnotes"]``."""
+        """The numbers, a column per column, then what they are; the footnotes are in ``attrs["footnotes"]``.
+
+        ``status`` is of a row; ``not comparable``, ``reproduced`` and ``unconfirmed`` name its columns that are. Of a
+        range there is no number.
+        """
         import pandas as pd
 
         frame = pd.DataFrame({c.header: [row.cells[i].value for row in self.rows] for i, c in enumerate(self.columns)})
@@ -114,5 +140,8 @@ class Table:
             if column.numeric:
                 frame[column.header] = pd.to_numeric(frame[column.header])
         frame["status"] = [row.status for row in self.rows]
+        for name, has in STATES.items():
+            found = ([c for c, cell in zip(self.columns, row.cells, strict=True) if has(cell)] for row in self.rows)
+            frame[name] = ["; ".join(column.header for column in columns) for columns in found]
         frame.attrs["footnotes"] = list(self.footnotes)
         return frame

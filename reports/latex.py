@@ -17,9 +17,9 @@ _ESCAPES = {
     "`": r"\textasciigrave{}",
 } | {char: f"\\{char}" for char in "&%$#_{}"}
 _SIGNS = {
-    "↑": r"$\uparrow$", "↓": r"$\downarrow$", "±": r"$\pm$", "≠": r"$\neq$", "×": r"$\times$", "∞": r"$\infty$",
-    "’": "'", "“": "``", "”": "''", "≥": r"$\geq$", "≤": r"$\leq$", "·": r"$\cdot$", "–": r"\textendash{}",
-    "—": r"\textemdash{}", "…": r"\ldots{}",
+    "↑": r"$\uparrow$", "↓": r"$\downarrow$", "±": r"$\pm$", "≠": r"$\neq$", "≈": r"$\approx$", "×": r"$\times$",
+    "∞": r"$\infty$", "’": "'", "“": "``", "”": "''", "≥": r"$\geq$", "≤": r"$\leq$", "·": r"$\cdot$",
+    "–": r"\textendash{}", "—": r"\textemdash{}", "…": r"\ldots{}",
 }  # fmt: skip
 _LATEX = str.maketrans(_ESCAPES | _SIGNS)
 

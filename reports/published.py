@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from importlib.resources import files
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -25,19 +25,43 @@ SURE: dict[Sure, str] = {
 WORDS = ("yes", "no")
 
 
+class Entry(NamedTuple):
+    """What a published entry says."""
+
+    text: str
+    value: float | str | None
+    """The number, or the word; None for a range."""
+    interval: tuple[float, float] | None = None
+    """The ends of a range."""
+    spread: str = ""
+    """What is printed behind ±."""
+
+
+def entry(printed: str) -> Entry:
+    """Read a published entry: ``0.35``, ``0.35±0.14``, ``23.01..23.95``, ``yes`` or ``no``.
+
+    Raises ValueError for anything else.
+    """
+    if printed in WORDS:
+        return Entry(printed, printed)
+    low, dots, high = printed.partition("..")
+    if dots:
+        if not float(low) <= float(high):
+            raise ValueError(f"'{printed}' is no range")
+        return Entry(f"{low}–{high}", None, (float(low), float(high)))
+    text, sign, spread = printed.partition("±")
+    if sign:
+        float(spread)
+    return Entry(text, float(text), spread=spread)
+
+
 def _printed(text: str) -> str:
-    if text not in WORDS:
-        float(text)
+    entry(text)
     return text
 
 
 Printed = Annotated[str, AfterValidator(_printed)]
-"""A number as text, so that its digits stay as printed; or yes or no."""
-
-
-def number(printed: str) -> float | str:
-    """The number behind a published entry; the word where it is one."""
-    return printed if printed in WORDS else float(printed)
+"""An entry as text, so that its digits stay as printed (see ``entry``)."""
 
 
 class _Part(BaseModel):
@@ -66,12 +90,21 @@ class Conditions(_Part):
     dtype: str | None = None
     device: str | None = None
     """Part of the name that the device has for itself: ``V100``."""
+    unmet: str | None = None
+    """What of it no run of ours meets: numbers can be compared, and are never reproduced."""
 
 
 class Protocol(Conditions):
     """How the numbers were made, as far as it is known."""
 
     text: str
+
+
+class Ours(Conditions):
+    """Which rows of ours a published one is, and under which settings of its own."""
+
+    method: str
+    """The name of a method, without options."""
 
 
 class PublishedColumn(_Part):
@@ -87,6 +120,10 @@ class PublishedColumn(_Part):
     """The quantity of ours that it is, where its own key is not that: seconds on two devices are two columns."""
     protocol: Conditions = Conditions()
     """Where it differs from that of the table."""
+    band: float | None = Field(default=None, ge=0)
+    """How far a measured number may be from a published one that it reproduces, in the unit of both."""
+    spread: str | None = None
+    """What ± is in the published entries."""
 
 
 class PublishedRow(_Part):
@@ -101,6 +138,8 @@ class PublishedRow(_Part):
     """Where it is not that of the table."""
     note: str | None = None
     """What must be known of the numbers."""
+    ours: Ours | None = None
+    """The rows of ours that can reproduce its numbers; None where none can."""
 
 
 class Template(_Part):
@@ -110,6 +149,8 @@ class Template(_Part):
     """Keys of metrics, or of what ``reports.fields.FIELDS`` names, in order. One that no row has is left out."""
     methods: list[str] = []
     """Names of the methods whose rows belong here; empty for all. One of the user's own always does."""
+    curves: bool = False
+    """Whether the page of the table draws the distances of a sweep over its scores."""
 
 
 class Published(_Part):
@@ -122,6 +163,8 @@ class Published(_Part):
     protocol: Protocol
     columns: dict[str, PublishedColumn]
     """By the key of the metric, or of the column of our table that shows the same quantity in the same unit."""
+    heading: str = "Method"
+    """What the rows are."""
     rows: list[PublishedRow]
     measured: Template | None = None
     """None where runs measure nothing of it."""
@@ -133,10 +176,15 @@ class Published(_Part):
             raise ValueError(f"values without a column: {', '.join(sorted(unknown))}")
         return self
 
-    def conditions(self, key: str) -> Conditions:
-        """Under which conditions the numbers of column ``key`` were made."""
-        table = self.protocol.model_dump(exclude={"text"}, exclude_defaults=True)
-        return Conditions.model_validate(table | self.columns[key].protocol.model_dump(exclude_defaults=True))
+    def conditions(self, key: str, ours: Ours | None = None) -> Conditions:
+        """Under which conditions the numbers of column ``key`` were made; with ``ours``, those of its row."""
+        parts = (self.protocol, self.columns[key].protocol, ours or Conditions())
+        stated = [part.model_dump(exclude={"text", "method"}, exclude_defaults=True) for part in parts]
+        return Conditions.model_validate({name: value for part in stated for name, value in part.items()})
+
+    def sureness(self, row: PublishedRow, key: str) -> Sure:
+        """How sure the number of ``row`` in column ``key`` is."""
+        return row.sure.get(key, self.sure)
 
 
 def published_names() -> list[str]:

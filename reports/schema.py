@@ -49,6 +49,8 @@ class Cost(_Part):
     """What one picture costs; None where it is not known. 1 MAC is one multiply-add."""
 
     params: int | None = None
+    denoiser_params: int | None = None
+    """Of the network that ``macs_per_forward`` is of."""
     macs_per_forward: int | None = None
     forwards_per_image: int | None = None
     """Of the denoiser."""

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from .comparable import verdict
+from .comparable import reproduction, verdict
 from .fields import FIELDS, Field, Measured, MetricField, metric_field, swept_fields
 from .grid import Cell, Column, Footnotes, Row, Table
-from .published import SURE, Published, PublishedRow, load_published, number
+from .published import SURE, Published, PublishedRow, entry, load_published
 from .schema import Run
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def build(run: Run) -> Table:
     footnotes = Footnotes()
     fields = [field for field in _fields(run, published) if _is_used(field, measured, published)]
     columns = tuple(headed(field, measured, published, footnotes) for field in fields)
-    rows = [measured_row(row, fields, footnotes) for row in measured]
+    rows = [measured_row(row, fields, footnotes, published) for row in measured]
     if published:
         keys = [field.column.key for field in fields[1:]]
         rows += [published_row(row, keys, published, measured, footnotes) for row in published.rows]
@@ -58,12 +58,29 @@ def headed(field: Field, rows: Sequence[Measured], published: Published | None, 
     found = [row.result.metrics.get(field.column.key) for row in rows]
     if any(value and value.interval for value in found):
         notes += footnotes.number(INTERVAL)
-    return replace(field.column, notes=notes)
+    return replace(field.column, notes=notes + footnotes.number(spread_note(field.column.key, published)))
 
 
-def measured_row(row: Measured, fields: Sequence[Field], footnotes: Footnotes) -> Row:
-    """The cells of a measured row."""
-    return Row(tuple(field.cell(row, footnotes) for field in fields))
+def spread_note(key: str, published: Published | None) -> str | None:
+    """What ± is in the published entries of a column, None where there is none."""
+    column = published.columns.get(key) if published else None
+    return f"Published ±: {column.spread}" if column and column.spread else None
+
+
+def measured_row(
+    row: Measured, fields: Sequence[Field], footnotes: Footnotes, published: Published | None = None
+) -> Row:
+    """The cells of a measured row, judged beside the published ones."""
+    return Row(
+        tuple(_judged(field.cell(row, footnotes), field.column.key, row, footnotes, published) for field in fields)
+    )
+
+
+def _judged(cell: Cell, key: str, row: Measured, footnotes: Footnotes, published: Published | None) -> Cell:
+    if published is None or cell.empty:
+        return cell
+    status, reason = reproduction(published, key, row)
+    return replace(cell, status=status, notes=cell.notes + footnotes.number(reason), reason=cell.reason or reason)
 
 
 def published_row(
@@ -82,12 +99,14 @@ def _published_cell(
 ) -> Cell:
     if key not in row.values:
         return Cell(status="published")
-    notes = footnotes.number(f"This number: {SURE[row.sure[key]]}") if key in row.sure else ()
+    sure = published.sureness(row, key)
+    notes = footnotes.number(f"This number: {SURE[sure]}") if sure != published.sure or sure == "recalled" else ()
     status, reason = verdict(published, key, beside)
     if reason:
         said = "Not comparable with the measured rows" if status == "not comparable" else "Comparable with some rows"
         notes += footnotes.number(f"{said}: {reason}")
-    return Cell(row.values[key], number(row.values[key]), notes=notes, status=status, reason=reason)
+    text, value, interval, spread = entry(row.values[key])
+    return Cell(text, value, spread, notes, status, interval, reason, unconfirmed=sure == "recalled")
 
 
 def _fields(run: Run, published: Published | None) -> list[Field]:

@@ -20,13 +20,13 @@ from t2ibench.datasets.catalog import DATASETS
 from t2ibench.metrics import METRICS
 from t2ibench.metrics.value import MetricValue
 from t2ibench.reports import latex
-from t2ibench.reports.comparable import DRAWN, MINIATURE, verdict, why_not
+from t2ibench.reports.comparable import DRAWN, MINIATURE, reproduction, verdict, why_not
 from t2ibench.reports.console import blocks
 from t2ibench.reports.fields import FIELDS, Measured, not_timed_alike
 from t2ibench.reports.formats import FORMATS, as_json
 from t2ibench.reports.grid import Table
 from t2ibench.reports.paper import paper_table, published_table
-from t2ibench.reports.published import Published, load_published, published_names
+from t2ibench.reports.published import Ours, Published, entry, load_published, published_names
 from t2ibench.reports.schema import Cost, Result, Run, RunSettings, SuiteInfo
 
 SD15 = "stable-diffusion-v1-5/stable-diffusion-v1-5"
@@ -178,6 +178,133 @@ def test_verdicts_name_the_rows_that_differ() -> None:
     assert reason == f"of {SD15}, not my/sd (sd15[checkpoint=my/sd]); size 512x512, not 256x256 (small)"
 
 
+# Reproduced
+
+
+def protocol(**changes: object) -> Published:
+    """A table of one row that is ours, whose every condition is stated and met by ``result``, with a band."""
+    table = published()
+    stated = {"identity": ["inception-2015-12-05"], "scheduler": "pndm", "steps": 50, "guidance": 7.5}
+    table.protocol = table.protocol.model_copy(update=stated | changes)
+    table.columns["fid"].band = 0.25
+    table.rows[0].ours = Ours(method="sd15")
+    table.rows[0].values["fid"] = "9.20"
+    return table
+
+
+@pytest.mark.parametrize(
+    ("value", "status"), [(8.95, "reproduced"), (9.45, "reproduced"), (8.9, "measured"), (9.5, "measured")]
+)
+def test_a_number_of_the_same_protocol_within_the_band_is_reproduced(value: float, status: str) -> None:
+    found = reproduction(protocol(), "fid", measured(result("sd15", metrics={"fid": fid(value)})))
+    assert found.status == status
+    says = "Reproduces 'Theirs'" if status == "reproduced" else "Does not reproduce 'Theirs'"
+    assert str(found.reason).startswith(f"{says}, published as 9.20, under the same protocol: ")
+    assert "8.95 to 9.45" in str(found.reason)
+
+
+@pytest.mark.parametrize("lacks", ["dataset", "n", "size", "scheduler", "steps", "guidance"])
+def test_what_a_paper_does_not_state_is_not_reproduced(lacks: str) -> None:
+    row = measured(result("sd15"))
+    assert reproduction(protocol(**{lacks: None}), "fid", row) == ("measured", None)
+    assert reproduction(protocol(identity=[]), "fid", row) == ("measured", None)
+    assert reproduction(protocol(weights=[]), "fid", row) == ("measured", None)
+
+
+def test_a_method_without_a_setting_has_none_to_be_stated() -> None:
+    row = measured(result("sd15", settings={"guidance": None}))
+    assert reproduction(protocol(guidance=None), "fid", row).status == "reproduced"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"dataset": "coco5k"},
+        {"metrics": {"fid": fid(n=4999)}},
+        {"metrics": {"fid": fid(identity=FID.replace("inception-2015-12-05@6726825d", "inception-unofficial@ab"))}},
+        {"metrics": {"fid": fid(note="Inception weights x.pt are not the official ones")}},
+        {"checkpoint": "my/sd"},
+        {"settings": {"steps": 49}},
+        {"method": "sdedit"},
+        {"method": "my.module:Class"},
+    ],
+)
+def test_another_protocol_reproduces_nothing(changes: dict) -> None:
+    found = result(changes.pop("method", "sd15"), **{k: v for k, v in changes.items() if k != "dataset"})
+    row = measured(found, run=run_of(found, dataset=changes.get("dataset", "faces")))
+    assert reproduction(protocol(), "fid", row) == ("measured", None)
+
+
+def test_neither_unconfirmed_nor_gapped_numbers_nor_those_without_a_band_are_reproduced() -> None:
+    row = measured(result("sd15"))
+    table = protocol()
+    assert reproduction(table, "fid", row).status == "reproduced"
+    table.rows[0].sure["fid"] = "recalled"
+    assert reproduction(table, "fid", row).status == "measured"
+    (table := protocol()).columns["fid"].band = None
+    assert reproduction(table, "fid", row).status == "measured"
+    (table := protocol()).columns["fid"].gap = "the resize is not stated"
+    assert reproduction(table, "fid", row).status == "measured"
+    assert reproduction(protocol(unmet="all start from one latent"), "fid", row).status == "measured"
+    assert why_not(protocol(unmet="all start from one latent"), "fid", row) is None, "compared it can be"
+    (table := protocol()).rows[0].ours = None
+    assert reproduction(table, "fid", row).status == "measured"
+
+
+def test_settings_of_a_published_row_are_its_own() -> None:
+    table = protocol(steps=None)
+    table.rows[0].ours = Ours(method="sd15", steps=8)
+    assert why_not(table, "fid", measured(result("sd15"))) is None, "rows of other steps are there to be compared"
+    assert reproduction(table, "fid", measured(result("sd15"))).status == "measured"
+    assert reproduction(table, "fid", measured(result("sd15", settings={"steps": 8}))).status == "reproduced"
+
+
+@pytest.mark.parametrize(
+    ("printed", "params", "status"),
+    [
+        ("866", 865_600_000, "reproduced"),
+        ("866", 866_600_000, "measured"),
+        ("865.7", 865_660_000, "reproduced"),
+        ("865.7", 865_600_000, "measured"),
+        ("860..870", 861_000_000, "reproduced"),
+        ("860..870", 859_000_000, "measured"),
+    ],
+)
+def test_what_is_counted_is_reproduced_to_the_printed_digits(printed: str, params: int, status: str) -> None:
+    table = published()
+    table.rows[0].ours = Ours(method="sd15", weights=[SD15])
+    table.rows[0].values["params"] = printed
+    row = measured(result("sd15", params=params))
+    assert reproduction(table, "params", row).status == status
+    elsewhere = measured(result("sd15", params=params, checkpoint="stabilityai/sd2"))
+    assert reproduction(table, "params", elsewhere) == ("measured", None)
+    assert (
+        reproduction(table, "params", measured(result("sd15", params=params, checkpoint="zoo:mini-sd"))).reason is None
+    )
+
+
+def test_multiply_adds_depend_on_the_size() -> None:
+    rows = [{"method": "Theirs", "values": {"unet_macs": "402"}, "ours": {"method": "sd15"}}]
+    table = published(columns={"unet_macs": {"title": "UNet MACs", "unit": "G"}}, rows=rows)
+    found = result("sd15").model_copy(update={"cost": Cost(macs_per_forward=401_600_000_000, forwards={"unet": 102})})
+    small = found.model_copy(update={"settings": RunSettings(size="256x256")})
+    assert reproduction(table, "unet_macs", measured(found)).status == "reproduced"
+    assert why_not(table, "unet_macs", measured(small)) == "size 512x512, not 256x256"
+    assert reproduction(table, "unet_macs", measured(small)).status == "measured"
+
+
+def test_reproduced_cells_are_marked_in_every_form() -> None:
+    table = paper_table(protocol(), [measured(result("sd15", metrics={"fid": fid(9.1)}))])
+    cell = at(table, 0, "fid")
+    assert (cell.status, cell.mark, at(table, 1, "fid").status) == ("reproduced", " ≈", "published")
+    assert notes_at(table, 0, "fid")[0].startswith("Reproduces 'Theirs', published as 9.20")
+    assert json.loads(as_json(table, {}))["rows"][0]["cells"]["fid"]["status"] == "reproduced"
+    assert next(csv.DictReader(io.StringIO(FORMATS["csv"](table))))["reproduced"] == "FID"
+    for form, says in (("markdown", "9.10 ≈<sup>"), ("latex", r"9.10 $\approx$\tnote"), ("html", "9.10 ≈")):
+        assert says in FORMATS[form](table)
+    assert list(table.to_frame()["reproduced"]) == ["FID ↓", ""]
+
+
 # Overheads
 
 
@@ -236,6 +363,61 @@ def test_seconds_say_where_they_come_from() -> None:
         "Median seconds for one picture on cuda:0, over the batches of a run while it was made: for orientation; "
         "those of separate runs cannot be compared"
     )
+
+
+# Entries
+
+
+@pytest.mark.parametrize(
+    ("printed", "found"),
+    [
+        ("6.50", ("6.50", 6.5, None, "")),
+        ("+48", ("+48", 48.0, None, "")),
+        ("0.35±0.14", ("0.35", 0.35, None, "0.14")),
+        ("23.01..23.95", ("23.01–23.95", None, (23.01, 23.95), "")),
+        ("yes", ("yes", "yes", None, "")),
+    ],
+)
+def test_entries_are_numbers_spreads_ranges_and_words(printed: str, found: tuple) -> None:
+    assert entry(printed) == found
+
+
+@pytest.mark.parametrize("printed", ["about 5", "1..", "2..1", "1±", "±2", "1..2..3", "maybe", ""])
+def test_nothing_else_is_an_entry(printed: str) -> None:
+    with pytest.raises(ValueError):
+        entry(printed)
+    with pytest.raises(ValueError):
+        published(rows=[{"method": "Theirs", "values": {"fid": printed}}])
+
+
+def test_recalled_numbers_are_marked_in_every_form() -> None:
+    rows = [{"method": "Theirs", "values": {"fid": "0.26±0.10", "params": "860..870"}, "sure": {"fid": "recalled"}}]
+    columns = {"fid": {"title": "FID", "spread": "over pictures"}, "params": {"title": "Params", "unit": "M"}}
+    table = published_table(published(rows=rows, columns=columns, measured=None))
+    cell = at(table, 0, "fid")
+    assert (cell.full, cell.mark, cell.unconfirmed) == ("0.26 ±0.10", " ?", True)
+    assert notes_at(table, 0, "fid") == ["This number: recalled, not confirmed"]
+    (head,) = (column for column in table.columns if column.key == "fid")
+    assert [table.footnotes[number - 1] for number in head.notes] == ["Published ±: over pictures"]
+    cells = json.loads(as_json(table, {}))["rows"][0]["cells"]
+    assert cells["fid"]["unconfirmed"] and not cells["params"]["unconfirmed"]
+    assert (cells["params"]["value"], cells["params"]["text"]) == (None, "860–870")
+    assert (cells["params"]["interval"], cells["params"]["status"]) == ([860, 870], "published")
+    (line,) = csv.DictReader(io.StringIO(FORMATS["csv"](table)))
+    assert (line["unconfirmed"], line["Params (M)"], line["Params (M) high"]) == ("FID", "", "870.0")
+    for form, says in (("markdown", "0.26 ±0.10 ?<sup>"), ("latex", r"0.26 $\pm$0.10 ?\tnote"), ("html", "0.26 ?")):
+        assert says in FORMATS[form](table)
+        assert "860–870".replace("–", r"\textendash{}" if form == "latex" else "–") in FORMATS[form](table)
+    console = Console(file=io.StringIO(), width=100, color_system=None)
+    for block in blocks(table, 100):
+        console.print(block)
+    assert "0.26 ? ±0.10" in console.file.getvalue()  # type: ignore[attr-defined]
+    assert list(table.to_frame()["unconfirmed"]) == ["FID"]
+
+
+def test_a_table_that_is_recalled_as_a_whole_marks_every_number() -> None:
+    table = published_table(published(sure="recalled", measured=None))
+    assert all(cell.unconfirmed for cell in table.rows[0].cells[1:])
 
 
 # The layout
@@ -298,8 +480,8 @@ def test_a_table_without_columns_of_ours_takes_no_runs() -> None:
 def test_templates_name_metrics_and_columns_that_exist(name: str) -> None:
     table = load_published(name)
     columns = table.measured.columns if table.measured else []
-    unknown = {key for key in columns if key not in FIELDS and key.removesuffix("_excess") not in METRICS}
-    assert not unknown
+    known = {*FIELDS, *METRICS.names(), *table.columns}
+    assert {key.removesuffix("_excess") for key in columns} <= known
     assert not table.measured or len(set(columns)) == len(columns)
     shown = {column.shows for column in table.columns.values()} - {None}
     assert shown <= set(columns)
@@ -355,7 +537,8 @@ def test_json_has_value_interval_status_and_reason() -> None:
     first, own, theirs = read["rows"]
     assert (first["method"], first["run"], first["status"]) == ("sd15", "trial", "measured")
     assert first["cells"]["fid"] | {"notes": None} == {
-        "value": 9.0, "text": "9.00 ±0.50", "interval": [8.5, 9.5], "status": "measured", "reason": None, "notes": None
+        "value": 9.0, "text": "9.00 ±0.50", "interval": [8.5, 9.5], "status": "measured", "reason": None, "notes": None,
+        "unconfirmed": False,
     }  # fmt: skip
     assert own["method"] == HOSTILE
     assert own["cells"]["fid"]["value"] is None
