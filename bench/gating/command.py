@@ -10,23 +10,36 @@ from typing import TYPE_CHECKING, Any
 
 from ...core.errors import BenchError, printable
 from ...core.files import write_atomic
+from ...reports.schema import load_run
 from ..saved import GATE, rewrite
 from .sides import Looker, RunSide, Side, open_side
 from .thresholds import Thresholds, load_thresholds
 
 if TYPE_CHECKING:
+    from ...reports.gallery import Embed
     from .gate import Gate
 
 
 def gate_command(base: Path, head: Path, thresholds: Path | None, asked: Mapping[str, Any]) -> int:
     """``bench gate``: print the verdict and return the exit status."""
+    found = judge_runs(base, head, thresholds, asked)
+    if asked["out"] is not None:
+        write_atomic(asked["out"], _json(found))
+    return deliver(found, asked)
+
+
+def judge_runs(base: Path, head: Path, thresholds: Path | None, asked: Mapping[str, Any]) -> Gate:
+    """Return the verdict on a run. Raises BenchError where a file cannot be read."""
     from .gate import gate
 
     limits = load_thresholds(thresholds)
-    found = gate(*_sides(base, head), limits, _looker(asked))
-    if asked["out"] is not None:
-        write_atomic(asked["out"], _json(found))
-    return _deliver(found, asked)
+    return gate(*_sides(base, head), limits, _looker(asked))
+
+
+def keep(found: Gate, run: Path, embed: Embed = "thumbnails") -> None:
+    """Keep a verdict in the folder of the run that it judges, and write the run's report anew, which says it first."""
+    write_atomic(run / GATE, _json(found))
+    rewrite(load_run(run), run, None, None, embed)
 
 
 def compare_command(base: Path, head: Path, asked: Mapping[str, Any]) -> int:
@@ -77,9 +90,8 @@ class After:
         if not self.asked["gate"]:
             return _print(compare(self.base, head, looker), self.asked)
         found = gate(self.base, head, self.thresholds, looker)
-        write_atomic(run / GATE, _json(found))
-        rewrite(head.run, run, None, None, self.asked["embed"])
-        return _deliver(found, self.asked)
+        keep(found, run, self.asked["embed"])
+        return deliver(found, self.asked)
 
 
 def _sides(base: Path, head: Path) -> tuple[Side, Side]:
@@ -96,7 +108,7 @@ def _looker(asked: Mapping[str, Any]) -> Looker:
     return Looker(device_of(asked["device"]), finder(asked["weights"], asked["offline"]))
 
 
-def _deliver(found: Gate, asked: Mapping[str, Any]) -> int:
+def deliver(found: Gate, asked: Mapping[str, Any]) -> int:
     """Print a verdict and hand it to continuous integration; the exit status."""
     from ..ci.github import annotate, is_github
 
