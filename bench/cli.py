@@ -62,6 +62,16 @@ PR_EXAMPLES = """
   bench comment runs/pr/gate.md
 """
 
+AB_EXAMPLES = """
+[bold]Examples[/bold]
+
+  bench ab --base ../main --head .
+
+  bench ab --base venv-torch-2.9 --head venv-torch-2.10 --methods 'sd15[checkpoint=zoo:mini-sd]'
+
+  bench ab --base ../main --head . --out runs/ab && bench gate runs/main runs/change --ab runs/ab
+"""
+
 LATENCY_EXAMPLES = """
 [bold]Examples[/bold]
 
@@ -363,6 +373,9 @@ def gate_(
     thresholds: Annotated[
         Path | None, typer.Option(help="How much worse numbers may get (TOML); else by kind of metric.")
     ] = None,
+    ab: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What 'bench ab' wrote: judge seconds by it, too.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write the verdict, as --json prints it.")
     ] = None,
@@ -396,6 +409,52 @@ def compare(
     from .gating.command import compare_command
 
     return compare_command(base, head, asked)
+
+
+@app.command(epilog=AB_EXAMPLES)
+def ab(
+    base: Annotated[
+        str, typer.Option(metavar="CHECKOUT|ENV", help="A checkout's folder, an environment's folder, or a Python.")
+    ],
+    head: Annotated[str, typer.Option(metavar="CHECKOUT|ENV", help="The same for the version to judge.")],
+    suite: Annotated[
+        str | None, typer.Option(help="Whose methods, size and sampling; else mini.", show_default=False)
+    ] = None,
+    methods: Annotated[
+        str | None, typer.Option(help="Methods, comma between; else those of the suite that sample.")
+    ] = None,
+    rounds: Annotated[
+        int | None, typer.Option(help="Paired rounds: 10 at least; else as many as so many rows take.")
+    ] = None,
+    margin: Annotated[str, typer.Option(help="How much slower a row may get, as a share of base.")] = "5%",
+    device: Annotated[str, typer.Option(help="A device ('bench ls devices').")] = "auto",
+    dtype: Annotated[str, typer.Option(help="fp32, bf16 or fp16.")] = "fp32",
+    size: Annotated[str | None, typer.Option(metavar="N|WxH", help="Pixels; else the suite's.")] = None,
+    min_seconds: Annotated[
+        float, typer.Option(min=0, help="Each stage is timed at least so long per version, in all rounds.")
+    ] = 10.0,
+    iterations: Annotated[int, typer.Option(min=1, help="And called at least so often.")] = 10,
+    end_to_end: Annotated[
+        bool, typer.Option("--end-to-end/--no-end-to-end", help="Make whole pictures, too; else the stages alone.")
+    ] = True,
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, help="Threads of the processor; else the libraries' choice.", show_default=False),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the order in the rounds, and of the pictures.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="For ab.json; else runs/ab.")] = None,
+    offline: Offline = False,
+    markdown: AsMarkdown = False,
+    json_: Json = False,
+) -> int:
+    """Say whether one version of the code is slower than another: timed in turns on one machine, stage by stage.
+
+    Exit status 0 not slower, 1 slower, 2 could not be measured. 'bench gate --ab' judges runs by its file, too.
+    """
+    asked = dict(locals())
+    from .ab.command import ab_command
+
+    return ab_command(asked)
 
 
 @app.command()

@@ -11,6 +11,7 @@ import tempfile
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import IO, Any
 
 from ..core.errors import BenchError, printable
@@ -22,11 +23,13 @@ class FreshProcess:
     It stands in a process group of its own, so that Ctrl-C reaches it, and all that it has started, through us alone.
     """
 
-    def __init__(self, module: str, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, module: str, environment: Mapping[str, str], python: str = sys.executable, folder: Path | None = None
+    ) -> None:
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         # -P: a folder named like a library in the current one must not be imported in its place.
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", module],
+            [python, "-P", "-m", module], cwd=folder,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, text=True, encoding="utf-8",
             env={**os.environ, **environment}, start_new_session=True,
         )  # fmt: skip

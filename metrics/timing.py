@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .paired import sign_flip
+from .paired import Change, sign_flip, simultaneous_level
 
 Numbers = Sequence[float] | NDArray[np.float64]
 
@@ -106,6 +106,27 @@ def paired_ratio(base: Numbers, head: Numbers, level: float = RANKING_LEVEL, mar
     ends = mean_interval_by_subsets(logs, level)
     low, high = (math.exp(ends[0]), math.exp(ends[1])) if ends else (None, None)
     return PairedRatio(estimate, low, high, level, p, _verdict(estimate, low, high, p <= 1 - level, margin))
+
+
+def slowdown(base: Numbers, head: Numbers, level: float = LEVEL) -> Change | None:
+    """Return how much slower head is than base as a share of base's time, from medians of the same rounds, above 0.
+
+    0.07 is 7 % slower. The estimate is the geometric mean of the rounds' ratios, less 1; the interval holds all shares
+    that the sign-flip test of the log ratios would not reject at 1 - ``level``. None where there are too few rounds for
+    an interval of this level: ``rounds_needed`` says how many there must be.
+    """
+    logs = np.log(np.asarray(head, np.float64)) - np.log(np.asarray(base, np.float64))
+    ends = mean_interval_by_subsets(logs, level)
+    return Change(*(math.expm1(value) for value in (float(logs.mean()), *ends))) if ends else None
+
+
+def rounds_needed(tests: int, level: float = LEVEL) -> int:
+    """Return the fewest rounds from which sign-flip tests of ``tests`` rows can find anything, ``level`` over them all.
+
+    n rounds give no p below 2/2^n, so 2^(1 - n) must reach (1 - ``level``)/``tests`` (Bonferroni): 10 rounds do for up
+    to 25 rows at 0.95, 11 for 51.
+    """
+    return 1 + math.ceil(-math.log2(1 - simultaneous_level(tests, level)) - 1e-9)
 
 
 def mean_interval_by_subsets(values: NDArray[np.float64], level: float) -> tuple[float, float] | None:

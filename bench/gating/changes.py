@@ -28,10 +28,11 @@ from ...metrics.paired import (
 )
 from ...metrics.stats import Interval, jackknife_half_width, student
 from ...metrics.value import MetricValue
+from ...reports.ab import AbRow
 from ...reports.identity import mismatch
 from ...reports.schema import Result
 from .sides import Looker, Pair, Place
-from .thresholds import DRIFT
+from .thresholds import DRIFT, SECONDS
 
 Kind = Literal["quality", "drift", "count", "time"]
 Test = Callable[[float], Change | None]
@@ -64,6 +65,8 @@ class Difference:
     required: bool = True
     """Whether a gate needs it, unless its thresholds say otherwise."""
     paired: bool = False
+    timed: AbRow | None = None
+    """What ``bench ab`` measured, of seconds that can be judged."""
     unlike: str | None = None
     """Why the two are not the same quantity, where they are not."""
 
@@ -337,7 +340,7 @@ def _seconds(method: str, base: Result, head: Result) -> Iterator[Difference]:
     for stage in base.latency:
         if stage in head.latency:
             yield Difference(
-                method, f"seconds_{stage}", "time", base.latency[stage].median_s, head.latency[stage].median_s,
+                method, f"{SECONDS}{stage}", "time", base.latency[stage].median_s, head.latency[stage].median_s,
                 n=head.latency[stage].n, required=False,
                 reason="seconds of two runs differ by what else the machine did, and are not judged",
             )  # fmt: skip

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...core.errors import BenchError, printable
 from ...core.files import write_atomic
+from ...reports.ab import load_ab
 from ...reports.schema import load_run
 from ..saved import GATE, rewrite
 from .sides import Looker, RunSide, Side, open_side
@@ -33,7 +34,8 @@ def judge_runs(base: Path, head: Path, thresholds: Path | None, asked: Mapping[s
     from .gate import gate
 
     limits = load_thresholds(thresholds)
-    return gate(*_sides(base, head), limits, _looker(asked))
+    timed = load_ab(asked["ab"]) if asked.get("ab") else None
+    return gate(*_sides(base, head), limits, _looker(asked), timed)
 
 
 def keep(found: Gate, run: Path, embed: Embed = "thumbnails") -> None:

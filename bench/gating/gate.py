@@ -12,7 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ...metrics.paired import Change, simultaneous_level
 from ...metrics.stats import Interval
+from ...reports.ab import AbRun
 from .changes import Difference, Kind, differences
+from .seconds import judge_seconds, measured, seconds
 from .sides import Looker, Pair, Side, match
 from .text import number
 from .thresholds import Rule, Thresholds
@@ -89,9 +91,12 @@ class Gate(_Part):
         return STATUS[self.verdict] if self.verdict else 0
 
 
-def gate(base: Side, head: Side, thresholds: Thresholds, looker: Looker) -> Gate:
-    """Judge every row of ``head`` against ``base``. Raises BenchError where the runs have no method in common."""
-    return _Comparison(base, head, thresholds, looker).judged()
+def gate(base: Side, head: Side, thresholds: Thresholds, looker: Looker, timed: AbRun | None = None) -> Gate:
+    """Judge every row of ``head`` against ``base``, and seconds by what ``bench ab`` has timed, if it has.
+
+    Raises BenchError where the runs have no method in common.
+    """
+    return _Comparison(base, head, thresholds, looker, timed).judged()
 
 
 def compare(base: Side, head: Side, looker: Looker) -> Gate:
@@ -121,11 +126,16 @@ _OTHER_METRIC = "the pictures are equal bit for bit and the numbers are not: the
 class _Comparison:
     """Two runs, matched, with what holds for each row."""
 
-    def __init__(self, base: Side, head: Side, thresholds: Thresholds, looker: Looker) -> None:
-        self.base, self.head, self.thresholds = base, head, thresholds
+    def __init__(
+        self, base: Side, head: Side, thresholds: Thresholds, looker: Looker, timed: AbRun | None = None
+    ) -> None:
+        self.base, self.head, self.thresholds, self.timed = base, head, thresholds, timed
         self.matched = match(base, head)
         found: list[tuple[Pair | None, Difference]] = [(None, item) for item in self._lost()]
         found += [(pair, item) for pair in self.matched.pairs for item in differences(pair, looker)]
+        if timed:
+            found = [(pair, item) for pair, item in found if item.kind != "time"]
+            found += [(None, item) for item in seconds(timed)]
         self.ruled = [(pair, item, self._rule(item)) for pair, item in found]
         self.kept = [entry for entry in self.ruled if not entry[2].ignore]
         self.tests = sum(item.test is not None and rule.band is None for _, item, rule in self.kept)
@@ -186,7 +196,7 @@ class _Comparison:
             change=changes[0].estimate if changes else None,
             interval=own,
             simultaneous_interval=together,
-            paired=item.paired and pair is not None and pair.unlike is None,
+            paired=item.paired and (pair is None or pair.unlike is None),
             n=item.n,
             margin=margin,
             band=rule.band,
@@ -217,9 +227,12 @@ class _Comparison:
         def show(value: float) -> str:
             return number(item.metric, item.kind, value)
 
-        if rule.band is not None and item.head is not None and item.kind != "time":
+        if rule.band is not None and item.head is not None and (item.timed or item.kind != "time"):
             return Judged(OPEN, item.unlike) if item.unlike else judge_band(item.head, rule, show)
-        if pair is None or not changes:
+        if item.timed and not rule.must_improve:
+            found = measured(item.timed, self.tests, self.levels)
+            return judge_seconds(found, (margin or 0.0) / item.timed.base_s)
+        if (pair is None and not item.timed) or not changes:
             return Judged(OPEN, item.reason or f"needs more than {item.n:,} pictures for an interval")
         case = Case(*changes, item.higher_is_better, margin or 0.0, item.n, self.head.run.suite.total, item.paired)
         if item.kind == "quality" and item.exact and abs(case.change.estimate) > case.margin:
@@ -227,7 +240,7 @@ class _Comparison:
         if rule.must_improve:
             return judge_improvement(case, show)
         if item.kind == "drift" and not item.exact:
-            return judge_drift(case, show, pair.known_noise)
+            return judge_drift(case, show, pair is not None and pair.known_noise)
         if item.exact and item.kind != "count":
             return Judged(PASS, "all pictures are equal, bit for bit")
         judged = judge(case, show)
@@ -238,6 +251,10 @@ class _Comparison:
         if (ours.suite.name, ours.suite.version) != (theirs.suite.name, theirs.suite.version):
             suites = [f"{run.suite.name} version {run.suite.version}" for run in (ours, theirs)]
             yield f"base is of suite {suites[0]}, head of {suites[1]}"
+        if self.timed:
+            versions = (self.timed.base, self.timed.head)
+            given = [f"{version.given}{f' ({version.commit})' if version.commit else ''}" for version in versions]
+            yield f"seconds are of bench ab, {self.timed.created}: base {given[0]}, head {given[1]}"
         yield from self.matched.renamed
         for side, names in (("base", self.matched.only_base), ("head", self.matched.only_head)):
             if names:

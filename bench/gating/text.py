@@ -123,7 +123,8 @@ def _margin(row: GateRow) -> str:
         return f"[{low}, {high}]"
     if row.must_improve:
         return "must improve"
-    return MISSING if row.margin is None or row.kind == "time" else number(row.metric, row.kind, row.margin)
+    judged = row.margin is not None and (row.kind != "time" or row.required)
+    return number(row.metric, row.kind, row.margin) if judged and row.margin is not None else MISSING
 
 
 def _verdict(row: GateRow) -> str:
@@ -134,7 +135,7 @@ def _verdict(row: GateRow) -> str:
 def _is_idle(row: GateRow, found: Gate) -> bool:
     """Whether a row is of a count that has not changed, or of seconds that are not judged."""
     if row.kind == "time":
-        return found.verdict is not None
+        return found.verdict is not None and row.change is None and not row.required
     return row.kind == "count" and row.change == 0 and not row.band and not row.must_improve
 
 
@@ -155,7 +156,7 @@ def _notes(found: Gate) -> Iterator[str]:
     if idle["count"]:
         yield f"{idle['count']} counts of parameters, multiply-adds and forwards have not changed."
     if idle["time"]:
-        yield "Seconds of two runs differ by what else the machine did, and are not judged."
+        yield "Seconds of two runs differ by what else the machine did, and are not judged; those of 'bench ab' are."
     yield from found.notes
 
 

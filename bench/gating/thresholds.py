@@ -15,6 +15,10 @@ from ...core.errors import BenchError
 
 DRIFT = "drift_"
 """What names of drift rows begin with; the network follows."""
+SECONDS = "seconds_"
+"""What names of latency rows begin with; the stage follows."""
+SLOWDOWN = 0.05
+"""How much slower a version may get, as a share of base."""
 
 
 class Margin(NamedTuple):
@@ -157,6 +161,7 @@ DEFAULTS = (
     _default("ssim *_ssim ms_ssim*", 0.002, "a fifth of the last digit that papers print"),
     _default("lpips* *_lpips", ["2%", 0.001], "and what rounding does to it"),
     _default("edge_f1 region_iou", 0.01, "one pixel of a hundred"),
+    _default(f"{SECONDS}*", f"{SLOWDOWN:.0%}", "two processes of one version may differ by 2 %"),
     _default("params macs_* forwards_* *_params *_macs", "1%", "counted, not measured: growth below it is bookkeeping"),
 )
 """By kind of metric, the first that fits; start values, to be set by what a suite's runs of equal code show."""

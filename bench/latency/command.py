@@ -50,7 +50,7 @@ def protocol_of(methods: str, asked: Mapping[str, Any]) -> Protocol:
     """Return how to measure; BenchError for options that do not go together."""
     if asked["sustained"] and not asked["end_to_end"]:
         raise BenchError("--sustained makes whole pictures: leave out --no-end-to-end")
-    width, height = _size(asked["size"], methods)
+    width, height = size_of(asked["size"], methods)
     return Protocol(
         iterations=asked["iterations"],
         min_seconds=asked["min_seconds"],
@@ -74,7 +74,7 @@ def orders_of(methods: str, protocol: Protocol, asked: Mapping[str, Any]) -> lis
             raise BenchError(f"{what} names one of '{', '.join(found)}' twice: once is enough")
     for method in texts[0]:
         _check_size(method, make_adapter(method).traits.size_multiple, protocol)
-    devices = [_device(name) for name in texts[1]]
+    devices = [device_name(name) for name in texts[1]]
     for name in devices:
         make_device(name)
     for dtype in texts[2]:
@@ -120,7 +120,7 @@ def _write(run: LatencyRun, folder: Path, benchmark_file: Path | None) -> None:
     _say(f"latencies: {folder / 'latency.json'}  (also latency.md{f', {benchmark_file}' if benchmark_file else ''})")
 
 
-def _size(text: str | None, methods: str) -> tuple[int, int]:
+def size_of(text: str | None, methods: str) -> tuple[int, int]:
     """Width and height: those asked for, else the size that the methods were trained for."""
     if text is None:
         mini = all(PREFIX in method for method in split_list(methods))
@@ -138,7 +138,8 @@ def _check_size(method: str, multiple: int, protocol: Protocol) -> None:
             raise BenchError(f"'{method}' makes sizes that are multiples of {multiple}, not {side}: try --size {near}")
 
 
-def _device(name: str) -> str:
+def device_name(name: str) -> str:
+    """Return the device, ``auto`` resolved to the best there is; BenchError for one that is not here."""
     from ..commands import device_of
 
     return device_of(name) if name == "auto" else name

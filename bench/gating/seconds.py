@@ -1,0 +1,131 @@
+"""Whether a version is slower: the gate's rule on what ``bench ab`` timed in turns, with a repeat before any fail.
+
+With [lo, hi] bounding the slow-down and m the margin, both as shares of base's seconds: *fail* where lo > 0 and the
+estimate is above m, in the rounds *and* in a repeat with fresh processes; *pass* where hi < m; else *could not
+measure*. The repeat is there because a process keeps what it was born with (where its memory lies, which cores it is
+given): two of one version may differ by per cents for as long as they live, and rounds of the same two cannot tell that
+from a slow-down.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import NamedTuple
+
+from ...metrics.paired import Change
+from ...metrics.timing import rounds_needed, slowdown
+from ...reports.ab import AbFailed, AbRow, AbRun
+from .changes import Difference
+from .thresholds import SECONDS
+from .verdict import FAIL, OPEN, PASS, Judged
+
+Pairs = Sequence[tuple[float, float]]
+"""Medians of the rounds in seconds: base, head."""
+
+
+class Slowdown(NamedTuple):
+    """One measurement of a row: how much slower head is, as a share of base."""
+
+    change: Change
+    """With the interval of this row alone."""
+    together: Change
+    """The same with the interval of all rows together."""
+
+    def fails(self, margin: float) -> bool:
+        """Whether it is surely slower, and by more than the margin."""
+        return self.together.low > 0 and self.change.estimate > margin
+
+
+class Measured(NamedTuple):
+    """A row of ``bench ab`` at the level of whoever judges it."""
+
+    first: Slowdown | None
+    """None where there are too few rounds for an interval of that level."""
+    repeat: Slowdown | None
+    """None where it was not repeated, too."""
+    rounds: int
+    needed: int
+    """Rounds from which so many rows can fail."""
+
+
+def measured(row: AbRow, tests: int, levels: tuple[float, float]) -> Measured:
+    """Return what a row of ``bench ab`` says, as one of ``tests`` rows; ``levels`` are its own and that of all."""
+    first = slowdown_of(row.rounds, levels)
+    repeat = slowdown_of(row.repeat, levels) if row.repeat else None
+    return Measured(first, repeat, len(row.rounds), rounds_needed(tests, levels[0]))
+
+
+def slowdown_of(rounds: Pairs, levels: tuple[float, float]) -> Slowdown | None:
+    """Return the slow-down that rounds show, None where they are too few for an interval."""
+    base, head = zip(*rounds, strict=True)
+    own, together = (slowdown(base, head, level) for level in levels)
+    return Slowdown(own, together) if own and together else None
+
+
+def judge_seconds(found: Measured, margin: float) -> Judged:
+    """Judge a row by its first measurement, and where that fails, by its repeat."""
+    first, repeat = found.first, found.repeat
+    if first is None:
+        return Judged(OPEN, f"{found.rounds} rounds are too few for so many rows: --rounds {found.needed}")
+    said, limit = _between(first.change), f"the margin of {_share(margin)}"
+    if first.change.high < margin:
+        return Judged(PASS, f"{said}, within {limit}")
+    if not first.fails(margin):
+        return Judged(OPEN, f"{said}, and the margin is {_share(margin)}: {_mend(first, margin, found.rounds)}")
+    if repeat is None:
+        return Judged(OPEN, f"{said}, more than {limit}, but not repeated: 'bench ab --margin {_share(margin)}' does")
+    again = f"{_share(repeat.change.estimate)} when repeated"
+    if repeat.fails(margin):
+        return Judged(FAIL, f"{said}, and {again}: more than {limit}")
+    return Judged(OPEN, f"{said}, but {again}: two goes disagree, so run it again where less else goes on")
+
+
+def seconds(run: AbRun) -> Iterator[Difference]:
+    """Yield what a gate compares of ``bench ab``: its rows, and what it could not measure."""
+    for row in run.rows:
+        yield Difference(
+            row.method, f"{SECONDS}{row.what}", "time", row.base_s, row.head_s, n=len(row.rounds), paired=True,
+            timed=row, test=partial(_in_seconds, row),
+        )  # fmt: skip
+    for failed in run.failed:
+        if failed.required:
+            yield Difference(failed.method, f"{SECONDS}end_to_end", "time", None, None, reason=failure(failed))
+
+
+def failure(failed: AbFailed) -> str:
+    """Say what failed and where."""
+    return f"{'both versions' if failed.version == 'both' else failed.version} failed: {failed.reason}"
+
+
+def _in_seconds(row: AbRow, level: float) -> Change | None:
+    base, head = zip(*row.rounds, strict=True)
+    found = slowdown(base, head, level)
+    return Change(*(value * row.base_s for value in found)) if found else None
+
+
+def _between(change: Change) -> str:
+    word = "slower" if change.estimate > 0 else "faster"
+    return f"{_share(abs(change.estimate))} {word} ({_signed(change.low)} to {_signed(change.high)})"
+
+
+def _mend(found: Slowdown, margin: float, rounds: int) -> str:
+    """What would lead to a verdict. Intervals get narrower with the root of the number of rounds."""
+    change = found.change
+    if change.low > 0 and change.estimate > margin:
+        return "one row of so many may be so by chance, more rounds would tell"
+    half = change.high - change.estimate
+    room = abs(margin - change.estimate) if change.estimate <= margin else change.estimate
+    needed = rounds * (half / room) ** 2 if room else math.inf
+    if needed > 50 * rounds:
+        return "it lies so close to the margin that more rounds hardly help; set another margin"
+    return f"about {max(math.ceil(needed), rounds + 1)} rounds in place of {rounds} would tell"
+
+
+def _share(value: float) -> str:
+    return f"{value:.1%}".replace(".0%", "%")
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.1%}"
