@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, Self, TypeVar
 
 from ...core.errors import BenchError
 from ...metrics.timing import STEADY_WINDOWS, has_settled
@@ -85,6 +85,8 @@ class Contender:
 
     order: Order
     process: FreshProcess
+    name: str
+    """What messages call it."""
     loaded: Loaded | None = None
     first_s: float = 0.0
     turns: dict[str, list[Samples]] = field(default_factory=dict)
@@ -119,7 +121,7 @@ class Measurement:
         self._random = random.Random(protocol.seed)
         self._open = ExitStack()
 
-    def __enter__(self) -> Measurement:
+    def __enter__(self) -> Self:
         self._folder = self._open.enter_context(tempfile.TemporaryDirectory(prefix="t2ibench-"))
         self._others, self._own_s = Others(), self._busy_s()
         return self
@@ -130,9 +132,8 @@ class Measurement:
     def load(self) -> None:
         """Load one method after the other; all of them stay."""
         for index, order in enumerate(self.orders):
-            self.say(f"load {name_of(order)}")
-            process = self._open.enter_context(FreshProcess(WORKER, self._environment(index)))
-            contender = Contender(order, process)
+            contender = Contender(order, self._open.enter_context(self._process(index)), self._name(index))
+            self.say(f"load {contender.name}")
             self.contenders.append(contender)
             self._try(contender, contender.load)
 
@@ -209,6 +210,12 @@ class Measurement:
         row.energy = energy_of(row, known, turns or [])
         return row
 
+    def _process(self, index: int) -> FreshProcess:
+        return FreshProcess(WORKER, self._environment(index))
+
+    def _name(self, index: int) -> str:
+        return name_of(self.orders[index])
+
     def _names(self) -> list[str]:
         """All that can be timed, the stages in the order they run, whole pictures last."""
         names = dict.fromkeys(name for contender in self.contenders for name in contender.known.names)
@@ -226,7 +233,7 @@ class Measurement:
             contender.process.kill()
             self.contenders.remove(contender)
             self.failed.append(Failed(method=order.method, device=order.device, dtype=order.dtype, reason=str(error)))
-            self.say(f"{name_of(order)} failed: {error}")
+            self.say(f"{contender.name} failed: {error}")
             return None
 
     @contextmanager

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from ...core.errors import BenchError
 from ...reports.latency import END_TO_END, Memory, StageFacts
@@ -41,6 +41,8 @@ class Order(BaseModel):
     seed: int = 0
     end_to_end: bool = True
     offline: bool = False
+    sampling: dict[str, Any] = Field(default_factory=dict)
+    """Scheduler, steps and guidance of a suite, for what the method's own text leaves open."""
 
 
 class Loaded(BaseModel):
@@ -76,6 +78,7 @@ class Worker:
         import torch  # noqa: F401 - before memory is read and the clock started
 
         from ...adapters import make_adapter
+        from ...adapters.base import Settings
         from ...core.weights import WeightsFinder
         from ..commands import quiet_libraries
         from ..devices import make_device
@@ -84,7 +87,7 @@ class Worker:
         self.device = make_device(order.device)
         self.device.check()
         self.memory_found = Memory(before_bytes=status_bytes("VmRSS"))
-        self.adapter = make_adapter(order.method)
+        self.adapter = make_adapter(order.method, Settings(**order.sampling))
         self.adapter.weights = WeightsFinder(offline=order.offline)
         fingerprint = self.adapter.fingerprint()  # fetches what is missing, and reads the files into the system's cache
         start = time.perf_counter()
