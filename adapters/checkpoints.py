@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import BenchError
 from ..core.files import sha256_file
-from ..core.zoo import FOLDER as ZOO
 from ..core.zoo import PREFIX, zoo_checkpoint
+from . import full_size
 from .networks import OWN
 
 if TYPE_CHECKING:
@@ -81,12 +81,14 @@ def component_patterns(*folders: str) -> list[str]:
 def resolve(id_or_dir: str, *, offline: bool = False, patterns: Sequence[str] | None = None) -> Path:
     """Return the folder of a checkpoint: ``id_or_dir`` itself, or the snapshot of a hub id in the hub's cache.
 
-    ``zoo:NAME`` is one that ships with this package. Only files that match ``patterns`` are fetched (default:
+    ``zoo:NAME`` is one that ships with this package, ``random:NAME`` one without weights (``full_size``). Only files that match ``patterns`` are fetched (default:
     configuration and safetensors everywhere). With ``offline`` or ``HF_HUB_OFFLINE`` no socket is opened. Raises
     BenchError where there is no such folder and no such snapshot.
     """
     if id_or_dir.startswith(PREFIX):
         return zoo_checkpoint(id_or_dir.removeprefix(PREFIX))
+    if id_or_dir.startswith(full_size.RANDOM):
+        return full_size.random_checkpoint(id_or_dir.removeprefix(full_size.RANDOM))
     folder = Path(id_or_dir).expanduser()
     if folder.is_dir():
         return folder
@@ -115,17 +117,22 @@ def _snapshot(hub_id: str, offline: bool, patterns: list[str]) -> Path:
 
 
 def part(folder: Path, name: str) -> Path:
-    """Return where a part of a checkpoint lies: in its own folder, or in the zoo's checkpoint that lends it.
+    """Return where a part of a checkpoint lies: in its own folder, or in a checkpoint beside it that lends it.
 
-    A checkpoint of the zoo names its lenders in ``shared.json``, {part: checkpoint}: methods that were trained on one
-    base have its text encoder, and a second copy of that would only take space. Raises BenchError where the zoo lacks
-    the lender.
+    A checkpoint names its lenders in ``shared.json``, {part: folder beside it}: methods that were trained on one base
+    have its text encoder, and a second copy of that would only take space. Raises BenchError where the lender is not
+    there.
     """
     own, lenders = folder / name, folder / "shared.json"
-    if own.is_dir() or not lenders.is_file() or folder.parent != ZOO:
+    if own.is_dir() or not lenders.is_file():
         return own
     lender = json.loads(lenders.read_text(encoding="utf-8")).get(name)
-    return zoo_checkpoint(lender) / name if lender else own
+    if lender is None:
+        return own
+    lent = folder.parent / Path(lender).name / name
+    if not lent.is_dir():
+        raise BenchError(f"'{lenders}' borrows the {name} of '{lender}', which is not beside '{folder}'")
+    return lent
 
 
 def load_component(kinds: Sequence[str], folder: Path, subfolder: str = "", *, dtype: torch.dtype) -> nn.Module:
@@ -140,6 +147,9 @@ def load_component(kinds: Sequence[str], folder: Path, subfolder: str = "", *, d
         raise BenchError(f"'{place / 'config.json'}' describes a {kind}; expected {' or '.join(kinds)}")
     if _STRUCTURE_ONLY.get():
         return _structure(kind, place, dtype)
+    if full_size.is_random(place):
+        filled: nn.Module = full_size.fill(_structure(kind, place, dtype))
+        return filled
     for file in weight_files(place):
         check_whole(file)
     model, report = _from_pretrained(kind, place, dtype)
@@ -215,8 +225,11 @@ def component_kind(place: Path) -> str:
 def weight_files(place: Path) -> list[Path]:
     """Return the safetensors files of a network's folder: one, or the shards that its index lists.
 
-    Raises BenchError where there are none, where they are pickles, or where a shard is missing.
+    None of ``random:`` checkpoints. Raises BenchError where there are none, where they are pickles, or where a shard is
+    missing.
     """
+    if full_size.is_random(place):
+        return []
     for stem in STEMS:
         file, index = place / f"{stem}.safetensors", place / f"{stem}.safetensors.index.json"
         if file.is_file():

@@ -54,6 +54,8 @@ class StableDiffusion(Adapter):
     family = "SD1.x or SD2.x"
     lora: Path | None = None
     """A LoRA file that is added to the weights when they are loaded."""
+    guidance_width: int | None = None
+    """How wide the guidance scale's embedding is that the UNet reads, where it was distilled to (Meng et al. 2023)."""
     until = 1.0
     """The share of the steps after which sampling stops; below 1 the picture predicted there is the result."""
 
@@ -94,11 +96,7 @@ class StableDiffusion(Adapter):
         if self.lora:
             merge_lora(self.lora, self.text_encoder, self.unet)
         self.tokenizer = self._load_tokenizer()
-        if self.unet.config.get("time_cond_proj_dim") is not None:
-            raise BenchError(
-                f"checkpoint '{self.checkpoint}' wants the guidance scale as an input of its UNet: "
-                f"use 'diffusers:{self.checkpoint}'"
-            )
+        self.guidance_width = self.unet.config.get("time_cond_proj_dim")
         config = read_config(checkpoints.part(self.folder, "scheduler") / "scheduler_config.json")
         self.scheduler = make_scheduler(self.settings.scheduler or "pndm", config, self.settings.steps or 50)
         predicts = self.scheduler.config.prediction_type
@@ -126,8 +124,11 @@ class StableDiffusion(Adapter):
 
     @property
     def guided(self) -> bool:
-        """Whether each step runs the UNet with and without the prompt; at a guidance scale of 1 the two cancel."""
-        return self.settings.guidance != 1
+        """Whether each step runs the UNet with and without the prompt.
+
+        At a guidance scale of 1 the two cancel, and a UNet that reads the scale has learned what they make together.
+        """
+        return self.settings.guidance != 1 and self.guidance_width is None
 
     def embed(self, requests: Sequence[Request]) -> torch.Tensor:
         """Return the text embeddings (B, 77, D), those of the negative prompts stacked before them where guided."""
@@ -216,9 +217,21 @@ class StableDiffusion(Adapter):
         import torch
 
         inputs = (torch.cat([latents, latents]) if self.guided else latents).to(self.dtype)
-        more = control(inputs, timestep, embeddings, progress) if control else {}
+        more = dict(control(inputs, timestep, embeddings, progress)) if control else {}
+        if self.guidance_width is not None:
+            more["timestep_cond"] = self._guidance_embedding(inputs)
         predicted = self.unet(inputs, timestep, encoder_hidden_states=embeddings, return_dict=False, **more)[0]
         return self.guide(predicted.float())
+
+    def _guidance_embedding(self, inputs: torch.Tensor) -> torch.Tensor:
+        """What the UNet reads of the guidance scale: that of scale - 1, times 1000, as of a timestep (B, D)."""
+        import torch
+        from diffusers.models.embeddings import get_timestep_embedding
+
+        above = torch.full((len(inputs),), float(self.settings.guidance or 1.0) - 1, device=inputs.device)
+        width = self.guidance_width or 0
+        embedding: torch.Tensor = get_timestep_embedding(1000 * above, width, downscale_freq_shift=1)
+        return embedding.to(inputs.dtype)
 
     def guide(self, predicted: torch.Tensor) -> torch.Tensor:
         """Return the guided prediction (B, C, h, w) of predictions without and with the prompt, stacked.

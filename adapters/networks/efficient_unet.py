@@ -17,7 +17,8 @@ class EfficientUNet(TextUNet, AttentionMixin):  # type: ignore[misc]
     upwards from the lowest. The paper sums the lowest resolution's ResNet blocks (7 in SD1.5, 4 in its own) over down,
     middle and up; with one at least on each way, 1 + 1 + 2 is the split of 4 that reads every skip connection.
     Transformers are spread evenly over the ResNet blocks of a stage: 6 at 2 make 3 after each. ``sample_size``, the
-    side of the latents that it is trained on, decides nothing here; others read it, as in diffusers' UNets.
+    side of the latents that it is trained on, decides nothing here; others read it, as in diffusers' UNets. With
+    ``time_cond_proj_dim`` it also reads an embedding of the guidance scale of that width (Meng et al. 2023).
     """
 
     @register_to_config  # type: ignore[untyped-decorator]
@@ -36,6 +37,7 @@ class EfficientUNet(TextUNet, AttentionMixin):  # type: ignore[misc]
         cross_attention_dim: int = 768,
         norm_num_groups: int = 32,
         sample_size: int = 64,
+        time_cond_proj_dim: int | None = None,
     ) -> None:
         super().__init__()
         self.assemble(

@@ -24,7 +24,8 @@ class MobileUNet(TextUNet):
     self-attention before them where ``self_attention`` says so (16×16 alone in the paper). ``separable`` resolutions
     have a depthwise and a pointwise convolution in place of each 3×3 one in their ResNet blocks. There is no block in
     the middle. ``attention`` is ``softmax`` or ``relu``; the paper fine-tunes to ReLU after training. ``sample_size``,
-    the side of the latents that it is trained on, decides nothing here; others read it, as in diffusers' UNets.
+    the side of the latents that it is trained on, decides nothing here; others read it, as in diffusers' UNets. With
+    ``time_cond_proj_dim`` it also reads an embedding of the guidance scale of that width.
     """
 
     @register_to_config  # type: ignore[untyped-decorator]
@@ -45,6 +46,7 @@ class MobileUNet(TextUNet):
         attention: str = "softmax",
         norm_num_groups: int = 32,
         sample_size: int = 64,
+        time_cond_proj_dim: int | None = None,
     ) -> None:
         super().__init__()
         if attention not in KINDS:

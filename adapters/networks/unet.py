@@ -91,7 +91,8 @@ class TextUNet(ModelMixin, ConfigMixin, PeftAdapterMixin, ABC):  # type: ignore[
         """
         width = layout.channels[0]
         self.time_proj = Timesteps(width, flip_sin_to_cos=True, downscale_freq_shift=0)
-        self.time_embedding = TimestepEmbedding(width, 4 * width)
+        read = self.config.get("time_cond_proj_dim")
+        self.time_embedding = TimestepEmbedding(width, 4 * width, cond_proj_dim=read)
         self.conv_in = nn.Conv2d(self.config["in_channels"], width, 3, padding=1)
         self.down_blocks = nn.ModuleList()
         skips = self._assemble_down(layout)
@@ -179,16 +180,18 @@ class TextUNet(ModelMixin, ConfigMixin, PeftAdapterMixin, ABC):  # type: ignore[
         down_block_additional_residuals: Sequence[Tensor] | None = None,
         mid_block_additional_residual: Tensor | None = None,
         down_intrablock_additional_residuals: Sequence[Tensor] | None = None,
+        timestep_cond: Tensor | None = None,
         return_dict: bool = True,
     ) -> UNet2DConditionOutput | tuple[Tensor]:
         """Return the prediction (B, C, h, w) for latents ``sample`` and text embeddings (B, T, D).
 
         The additional residuals are a control network's: added to all skip connections in their order, to the middle,
-        and to the last block of each resolution on the way down before it is downsampled. Raises ValueError where there
-        are more or fewer than this layout has.
+        and to the last block of each resolution on the way down before it is downsampled. ``timestep_cond`` (B, D) is
+        an embedding of the guidance scale, for a UNet that has ``time_cond_proj_dim``. Raises ValueError where there
+        are more or fewer residuals than this layout has.
         """
         steps = torch.as_tensor(timestep, device=sample.device).expand(sample.shape[0])
-        time = self.time_embedding(self.time_proj(steps).to(sample.dtype))
+        time = self.time_embedding(self.time_proj(steps).to(sample.dtype), timestep_cond)
         features = list(down_intrablock_additional_residuals or ())
         if len(features) > len(self.down_blocks):
             raise ValueError(f"{len(features)} feature maps for the {len(self.down_blocks)} resolutions of the UNet")

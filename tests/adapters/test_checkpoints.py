@@ -235,19 +235,19 @@ def test_a_zoo_checkpoint_is_taken_wherever_one_is(zoo: Path) -> None:
     assert (codec.checkpoint, codec.latent_space, codec.downsampling) == ("zoo:mini-sd", "mini", 8)
 
 
-def test_a_checkpoint_of_the_zoo_borrows_parts(tiny_sd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checkpoint_borrows_parts_from_one_beside_it(tiny_sd: Path, tmp_path: Path) -> None:
     shutil.copytree(tiny_sd, tmp_path / "base")
     shutil.copytree(tiny_sd, tmp_path / "student")
     whole = checkpoints.fingerprint(tmp_path / "student", "vae", "unet")
     shutil.rmtree(tmp_path / "student" / "vae")
-    (tmp_path / "student" / "shared.json").write_text('{"vae": "base"}')
-    # Only the zoo's own checkpoints are believed: a folder from elsewhere might name any.
-    assert checkpoints.part(tmp_path / "student", "vae") == tmp_path / "student" / "vae"
-    monkeypatch.setattr("t2ibench.core.zoo.FOLDER", tmp_path)
-    monkeypatch.setattr(checkpoints, "ZOO", tmp_path)
+    shared = tmp_path / "student" / "shared.json"
+    shared.write_text('{"vae": "../elsewhere/nobody"}')
+    with pytest.raises(BenchError, match=r"borrows the vae of '../elsewhere/nobody', which is not beside"):
+        checkpoints.part(tmp_path / "student", "vae")
+    shared.write_text('{"vae": "base"}')
     assert checkpoints.part(tmp_path / "student", "vae") == tmp_path / "base" / "vae"
     assert checkpoints.part(tmp_path / "student", "unet") == tmp_path / "student" / "unet"
     assert checkpoints.fingerprint(tmp_path / "student", "vae", "unet") == whole
-    adapter = make_adapter("sd15[checkpoint=zoo:student]")
+    adapter = make_adapter(f"sd15[checkpoint={tmp_path / 'student'}]")
     adapter.load("cpu", "fp32")
     assert adapter.latent_shape(Request("", "", height=64, width=64)) == (4, 8, 8)

@@ -60,6 +60,17 @@ def test_without_guidance_the_unet_runs_once_per_step(tiny_sd: Path) -> None:
     assert np.abs(plain.generate(requests).astype(int) - reference(tiny_sd, requests, "ddim", 3, 1.0)).max() <= 1
 
 
+def test_a_unet_that_reads_the_guidance_scale_runs_once_per_step(sd_factory, tmp_path: Path) -> None:
+    distilled = sd_factory(tmp_path / "distilled", unet={"time_cond_proj_dim": 16})
+    requests = [request(0), request(1, negative_prompt="blurry")]
+    made = adapter(distilled, "scheduler=ddim,steps=3,guidance=5")
+    pictures = made.generate(requests)
+    assert made.stages()["unet"].per_image == 3
+    # A change of one step of 255 in the picture is rounding; of the guidance scale far more.
+    assert np.abs(pictures.astype(int) - reference(distilled, requests, "ddim", 3, 5.0)).max() <= 1
+    assert np.abs(pictures.astype(int) - reference(distilled, requests, "ddim", 3, 2.0)).max() > 1
+
+
 def test_pndm_counts_its_extra_forward(tiny_sd: Path) -> None:
     assert adapter(tiny_sd, "scheduler=pndm,steps=4,guidance=1").stages()["unet"].per_image == 5
 

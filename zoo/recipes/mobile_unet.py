@@ -14,6 +14,7 @@ from transformers import CLIPTextModel
 
 from ...adapters.networks.mobile_unet import KINDS, MobileUNet
 from . import mobile_vae, text_encoder, tokenizer, unet
+from .checkpoint import MOBILEDIFFUSION, assemble
 from .data import pool
 from .training import Training, folder_digest, options, save_half
 
@@ -96,7 +97,12 @@ def main() -> None:
 
     training.run(batch_loss)
     training.finish()
-    save_half(network, (given.out / "mini-mobilediffusion-relu" if relu else folder) / "unet")
+    made = given.out / "mini-mobilediffusion-relu" if relu else folder
+    save_half(network, made / "unet")
+    shared = dict.fromkeys(("text_encoder", "tokenizer"), "mini-sd")
+    if relu:
+        shared |= dict.fromkeys(("vae", "decoder"), "mini-mobilediffusion")
+    assemble(made, MOBILEDIFFUSION, shared=shared)
     training.record(given.out, {"loss": training.curve[-1][1]})
     print(f"{training.name}: {training.step} steps, {training.seconds:.0f} s, loss {training.curve[-1][1]:.4f}")
 

@@ -9,19 +9,19 @@ dropped (Ho & Salimans 2022).
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPTextModel
 
-from ...core.files import replacing, write_atomic
+from ...core.files import replacing
 from ...datasets.scene_captions import read_caption
 from . import text_encoder, tokenizer
+from .checkpoint import BASE, assemble, noise_schedule
 from .data import Pool, pool
 from .training import Training, folder_digest, options, save_half
 from .vae import pixels
@@ -56,18 +56,6 @@ def description(capped: int, schedule: Emphasis) -> str:
         f"velocity prediction, weight at most {MAX_WEIGHT:g} in {capped:,} steps, {DROPPED:.0%} of captions dropped; "
         f"faces and scenes of 1, 2, 3 objects drawn {drawn}"
     ).replace("%", " %")
-
-
-SCHEDULE = {
-    "num_train_timesteps": 1000,
-    "beta_start": 0.00085,
-    "beta_end": 0.012,
-    "beta_schedule": "scaled_linear",
-    "prediction_type": "v_prediction",
-    "clip_sample": False,
-    "set_alpha_to_one": False,
-    "steps_offset": 1,
-}
 
 
 class TextToImage(nn.Module):
@@ -151,7 +139,7 @@ def loss(
     ``cap`` bounds the weight of an error of the picture, which for velocities is 1 + SNR.
     """
     device, count = latents.device, len(latents)
-    alphas = DDIMScheduler(**SCHEDULE).alphas_cumprod.to(device)
+    alphas = noise_schedule().alphas_cumprod.to(device)
     spread = (torch.randperm(count, generator=generator) + torch.rand(count, generator=generator)) / count
     timesteps = (spread * len(alphas)).long().clamp(max=len(alphas) - 1).to(device)
     noise = torch.randn(latents.shape, generator=generator).to(device)
@@ -161,24 +149,6 @@ def loss(
     weight = (1 / (1 - alphas[timesteps])).clamp(max=cap) * (1 - alphas[timesteps])
     total: torch.Tensor = (weight * (predicted - velocity).square().mean((1, 2, 3))).mean()
     return total
-
-
-def assemble(folder: Path) -> None:
-    """Write what makes the parts in ``folder`` a Stable Diffusion checkpoint: the index and the noise schedule."""
-    index = {
-        "_class_name": "StableDiffusionPipeline",
-        "_diffusers_version": "0.35.0",
-        "feature_extractor": [None, None],
-        "requires_safety_checker": False,
-        "safety_checker": [None, None],
-        "scheduler": ["diffusers", "DDIMScheduler"],
-        "text_encoder": ["transformers", "CLIPTextModel"],
-        "tokenizer": ["transformers", "CLIPTokenizer"],
-        "unet": ["diffusers", "UNet2DConditionModel"],
-        "vae": ["diffusers", "AutoencoderKL"],
-    }
-    write_atomic(folder / "model_index.json", json.dumps(index, indent=1) + "\n")
-    DDIMScheduler(**SCHEDULE).save_pretrained(folder / "scheduler")
 
 
 def main() -> None:
@@ -224,7 +194,7 @@ def main() -> None:
     tokenizer.write(folder / "tokenizer")
     save_half(model.text_encoder, folder / "text_encoder")
     save_half(model.unet, folder / "unet")
-    assemble(folder)
+    assemble(folder, BASE)
     training.record(given.out, {"loss": training.curve[-1][1]})
     print(f"unet: {training.step} steps, {training.seconds:.0f} s, loss {training.curve[-1][1]:.4f}")
 

@@ -1,0 +1,224 @@
+"""The recipes of methods with few steps: what is distilled, what each loss trains, and what the search cuts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import UNet2DConditionModel
+from torch import nn
+from transformers import CLIPTextConfig, CLIPTextModel
+
+import t2ibench
+from t2ibench.adapters.networks.efficient_unet import EfficientUNet
+from t2ibench.zoo.recipes import distill, mobile_unet, one_step, search, text_encoder
+
+BASE = Path(t2ibench.__file__).parent / "zoo" / "mini-sd" / "unet"
+EMPTY, SAID = torch.zeros(1, 4, dtype=torch.long), torch.ones(8, 4, dtype=torch.long)
+
+
+@pytest.fixture(scope="module")
+def text() -> CLIPTextModel:
+    torch.manual_seed(0)
+    return CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=8,
+            hidden_size=text_encoder.WIDTH,
+            intermediate_size=16,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            max_position_embeddings=4,
+        )
+    )
+
+
+class Sure(nn.Module):
+    """Predicts the velocity towards one picture, whatever it sees; another one without a caption."""
+
+    def __init__(self, text: CLIPTextModel, picture: float, without: float, late: int = 0) -> None:
+        super().__init__()
+        self.text, self.picture, self.without, self.late = text, picture, without, late
+        self.kept = distill.noise_schedule().alphas_cumprod
+
+    def forward(
+        self, latents: torch.Tensor, timesteps: torch.Tensor, hidden: torch.Tensor, return_dict: bool
+    ) -> tuple[torch.Tensor]:
+        kept = self.kept[(timesteps - self.late).clamp(min=0)].view(-1, 1, 1, 1)
+        said = (hidden - self.text(SAID[:1])[0]).abs().amax((1, 2)) < 1e-6
+        picture = torch.where(said, self.picture, self.without).view(-1, 1, 1, 1)
+        noise = (latents - kept.sqrt() * picture) / (1 - kept).sqrt()
+        return (kept.sqrt() * noise - (1 - kept).sqrt() * picture,)
+
+
+def distilled(
+    text: CLIPTextModel, student: Sure, teacher: Sure, share: float = 0, scale: float = 1, steps: int = 8
+) -> float:
+    plan = distill.Plan("", "", steps, share=share, guidance=(scale, scale), original=0)
+    both = (distill.Predictor(text, network, EMPTY) for network in (student, teacher))
+    latents = torch.randn(8, 4, 8, 8, generator=torch.Generator().manual_seed(1))
+    return distill.loss(plan, *both, latents, SAID, torch.Generator().manual_seed(0)).item()
+
+
+@pytest.mark.parametrize("steps", [8, 16])
+def test_a_students_steps_are_every_other_one_of_its_teachers(steps: int) -> None:
+    coarse, fine = (distill.Grid(count, torch.device("cpu")) for count in (steps, 2 * steps))
+    assert torch.equal(coarse.timesteps, fine.timesteps[::2])
+    assert torch.equal(coarse.signal, fine.signal[::2])
+    assert coarse.timesteps[0] == 999
+    assert (coarse.noise[-1] < 0.04) & (coarse.noise[-2] > 0.2)
+
+
+def test_the_samplers_steps_are_those_that_were_distilled() -> None:
+    from diffusers import DDIMScheduler
+
+    from t2ibench.zoo.recipes.checkpoint import noise_schedule
+
+    scheduler = DDIMScheduler.from_config(noise_schedule(timestep_spacing="trailing").config)
+    scheduler.set_timesteps(8)
+    grid = distill.Grid(8, torch.device("cpu"))
+    assert torch.equal(scheduler.timesteps, grid.timesteps)
+    latents, velocity = torch.randn(2, 1, 4, 8, 8)
+    for step, timestep in enumerate(scheduler.timesteps):
+        moved = scheduler.step(velocity, timestep, latents, return_dict=False)[0]
+        assert torch.allclose(moved, grid.move(latents, velocity, torch.tensor([step])), atol=1e-5)
+
+
+def test_a_student_that_goes_where_two_steps_of_its_teacher_go_loses_nothing(text: CLIPTextModel) -> None:
+    right = Sure(text, 0.5, -0.5)
+    assert distilled(text, right, right) < 1e-6
+    assert distilled(text, Sure(text, 0.4, -0.5), right) > 1e-3
+    assert distilled(text, right, Sure(text, 0.4, -0.5)) > 1e-3
+    # The timestep of the student counts.
+    assert distilled(text, Sure(text, 0.5, -0.5, late=100), right) > 1e-3
+
+
+def test_the_guided_loss_compares_guided_predictions(text: CLIPTextModel) -> None:
+    teacher = Sure(text, 0.5, -0.5)
+    unconditionally_wrong = Sure(text, 0.5, -0.3)
+    assert distilled(text, unconditionally_wrong, teacher) < 1e-6
+    assert distilled(text, teacher, teacher, share=1, scale=3) < 1e-5
+    small = distilled(text, unconditionally_wrong, teacher, share=1, scale=2)
+    large = distilled(text, unconditionally_wrong, teacher, share=1, scale=4)
+    # The error of what is predicted without a caption counts as often as guidance says: (w - 1)².
+    assert large == pytest.approx(9 * small, rel=1e-3)
+
+
+def test_a_conditioned_student_starts_as_the_unet_it_comes_from(text: CLIPTextModel) -> None:
+    torch.manual_seed(0)
+    plain: EfficientUNet = search.efficient(
+        UNet2DConditionModel.from_config(UNet2DConditionModel.load_config(BASE)), search.BASE
+    )
+    student = distill.Predictor(text, distill.conditioned(plain), EMPTY)
+    latents, timesteps = torch.randn(2, 4, 8, 8), torch.tensor([10, 900])
+    with torch.no_grad():
+        expected = plain(latents, timesteps, text(SAID[:2])[0])[0]
+        read = student.reading(latents, timesteps, SAID[:2], torch.tensor([2.0, 8.0]))
+        assert torch.allclose(read, expected, atol=1e-6)
+        nn.init.ones_(student.network.time_embedding.cond_proj.weight)
+        assert not torch.allclose(student.reading(latents, timesteps, SAID[:2], torch.tensor([2.0, 8.0])), expected)
+
+
+@pytest.fixture(scope="module")
+def duel(text: CLIPTextModel) -> one_step.Duel:
+    torch.manual_seed(0)
+    return one_step.Duel(text, mobile_unet.build())
+
+
+def losses(duel: one_step.Duel, latents: torch.Tensor) -> torch.Tensor:
+    return duel.loss(latents, SAID, torch.Generator().manual_seed(0))
+
+
+def test_each_network_of_the_duel_is_trained_by_its_own_loss(
+    duel: one_step.Duel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    latents = torch.randn(8, 8, 8, 8, generator=torch.Generator().manual_seed(1))
+    nn.init.normal_(duel.discriminator.conv_out.weight, std=0.1, generator=torch.Generator().manual_seed(2))
+
+    def slopes() -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+        duel.zero_grad()
+        losses(duel, latents).backward()
+        return tuple(  # type: ignore[return-value]
+            {name: value.grad.clone() for name, value in network.named_parameters() if value.grad is not None}
+            for network in (duel.generator, duel.discriminator)
+        )
+
+    generator, discriminator = slopes()
+    monkeypatch.setattr(one_step, "ADVERSARIAL", 10.0)
+    other_generator, other_discriminator = slopes()
+    assert any(not torch.equal(generator[name], other_generator[name]) for name in generator)
+    assert discriminator.keys() == other_discriminator.keys()
+    for name, slope in discriminator.items():
+        assert torch.equal(slope, other_discriminator[name]), name
+
+
+def test_the_discriminator_starts_as_the_trained_unet_that_says_nothing(text: CLIPTextModel) -> None:
+    trained = mobile_unet.build()
+    made = one_step.Duel(text, trained)
+    ours, theirs = made.discriminator.state_dict(), trained.state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs if not name.startswith("conv_out"))
+    assert not made.discriminator.conv_out.weight.any()
+
+
+@pytest.fixture(scope="module")
+def whole() -> EfficientUNet:
+    """The base's UNet as one whose blocks can be counted."""
+    base = UNet2DConditionModel.from_pretrained(BASE).float()
+    network = search.efficient(base, search.BASE)
+    network.load_state_dict(base.state_dict())
+    return network.eval().requires_grad_(False)
+
+
+def test_a_cut_unet_is_the_whole_one_without_those_blocks(whole: EfficientUNet) -> None:
+    counts, left = search.BASE, []
+    for block in search.BASE.removals():
+        counts = counts.with_count(block, block.count - 1)
+        stage = "mid_block" if block.stage == "mid" else f"{block.stage}_blocks.{block.place}"
+        left.append(f"{stage}.{block.kind}.{block.count - 1 if block.kind == 'resnets' else 0}")
+    given = torch.randn(2, 4, 8, 8), 500, torch.randn(2, 32, text_encoder.WIDTH)
+    with torch.inference_mode():
+        full = whole(*given)[0]
+        whole.skip(left)
+        expected = whole(*given)[0]
+        whole.skip([])
+        made = search.cut(whole, counts)
+        assert torch.equal(made(*given)[0], expected)
+        assert not torch.equal(expected, full)
+    assert sum(value.numel() for value in made.parameters()) < 0.6 * sum(value.numel() for value in whole.parameters())
+
+
+def test_every_stage_keeps_what_it_needs() -> None:
+    counts = search.BASE
+    while removals := counts.removals():
+        counts = counts.with_count(removals[0], removals[0].count - 1)
+    assert counts == search.Counts((1, 1, 1), (0, 0, 0), (0,), (0,), (1, 1, 1), (0, 0, 0))
+
+
+class Book:
+    """A judge and a clock by a list of what each block is worth and costs."""
+
+    WORTH = {"mid resnet": 0.01, "up1 resnet": 0.02, "down1 attention": 0.5}
+
+    def __call__(self, network: EfficientUNet, start: int, count: int) -> float:
+        present = search.Counts(
+            *(
+                tuple(value) if isinstance(value, (list, tuple)) else (value,)
+                for value in (network.config[name] for name in search.BASE.config())
+            )
+        )
+        return sum(self.WORTH.get(str(block), 0.1) * block.count for block in present.blocks())
+
+    def of(self, counts: search.Counts) -> float:
+        return 1 + sum(block.count for block in counts.blocks())
+
+
+def test_the_search_removes_what_is_worth_least_until_it_is_fast_enough(whole: EfficientUNet) -> None:
+    book = Book()
+    found = search.Search(whole, book, book, target=0.9)  # type: ignore[arg-type]
+    kept = {str(block): block.count for block in found.best.blocks()}
+    assert book.of(found.best) <= 0.9 * book.of(search.BASE)
+    assert (kept["mid resnet"], kept["up1 resnet"], kept["down1 attention"]) == (1, 1, 1)
+    assert [step["change"] for step in found.steps] == ["- mid resnet", "- up1 resnet"]
+    other = found.random_removal(0)
+    assert book.of(other) <= book.of(found.best)
+    assert other == found.random_removal(0) != found.random_removal(1)

@@ -1,0 +1,159 @@
+"""Train the narrow decoders: SnapFusion's, with half the channels, and MobileDiffusion's Lite one.
+
+SnapFusion's learns to decode as the base's decoder does latents that were made from captions alone, by the base with 50
+steps (Li et al. 2023, section 3.2). MobileDiffusion's learns to give back pictures that its VAE encoded (Zhao et al.
+2023, section 4.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from diffusers import AutoencoderKL
+
+from ...adapters import make_adapter
+from ...adapters.networks.decoder import LatentDecoder
+from ...core.files import replacing
+from ...datasets.request import Request
+from . import mobile_vae, unet
+from .data import Pool, pool
+from .training import Training, folder_digest, options, save_half
+from .vae import BATCH, CHROMA, RATE, chroma, pixels
+
+PROMPTS = 6_000
+"""Latents made for SnapFusion's decoder."""
+TOGETHER = 100
+"""Pictures made at once."""
+
+
+Pairs = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+
+
+class Task(NamedTuple):
+    """Which decoder learns to undo whose encoder."""
+
+    vae: str
+    folder: str
+    channels: int
+    widths: tuple[int, ...]
+    description: str
+
+
+TASKS = {
+    "snapfusion": Task(
+        "mini-sd/vae",
+        "mini-snapfusion",
+        4,
+        (8, 16, 32, 48),
+        f"MSE with chroma ×{CHROMA:g} to the base's decoder on latents that it made from {PROMPTS:,} captions",
+    ),
+    "mobilediffusion": Task(
+        "mini-mobilediffusion/vae",
+        "mini-mobilediffusion",
+        mobile_vae.CHANNELS,
+        (16, 16, 24, 32),
+        f"MSE with chroma ×{CHROMA:g} to pictures that the VAE encoded",
+    ),
+}
+
+
+def build(task: Task) -> LatentDecoder:
+    """Return an untrained decoder."""
+    made: LatentDecoder = LatentDecoder(
+        task.channels, block_out_channels=task.widths, layers_per_block=1, norm_num_groups=8
+    )
+    return made
+
+
+def error(decoded: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """Return the loss of pictures (B, 3, H, W), -1 to 1."""
+    total: torch.Tensor = (decoded - wanted).square().mean()
+    return total + CHROMA * (chroma(decoded) - chroma(wanted)).square().mean()
+
+
+def made_latents(base: Path, captions: list[str], work: Path) -> torch.Tensor:
+    """Return the latents (N, 4, 8, 8), fp16, that the base makes of captions, kept in ``work``."""
+    file = work / f"prompt-latents-{folder_digest(base / 'unet')}-{len(captions)}.pt"
+    if not file.exists():
+        adapter: Any = make_adapter(f"sd15[checkpoint={base},scheduler=ddim,steps=50,guidance=3]")
+        adapter.load("cpu", "fp32")
+        requests = [Request(str(place), caption, height=64, width=64) for place, caption in enumerate(captions)]
+        parts = []
+        with torch.inference_mode():
+            for start in range(0, len(requests), TOGETHER):
+                batch = requests[start : start + TOGETHER]
+                parts.append(adapter.denoise(batch, adapter.embed(batch)).half())
+        with replacing(file) as temporary:
+            torch.save(torch.cat(parts), temporary)
+    latents: torch.Tensor = torch.load(file, weights_only=True)
+    return latents
+
+
+def pairs(name: str, vae: AutoencoderKL, data: Pool, latents: torch.Tensor) -> Pairs:
+    """Return a function from places in ``latents`` to latents in the VAE's scale and the pictures wanted of them."""
+
+    def of(chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        given = latents[chosen].to(vae.device).float() / vae.config.scaling_factor
+        if name == "mobilediffusion":
+            return given, pixels(data.images[chosen.numpy()]).to(vae.device)
+        with torch.no_grad():
+            return given, vae.decode(given).sample
+
+    return of
+
+
+@torch.inference_mode()
+def quality(decoder: LatentDecoder, vae: AutoencoderKL, held: Pool) -> dict[str, float]:
+    """Return the mean PSNR in dB over round trips of held-out pictures, with this decoder and with the VAE's own."""
+    found: dict[str, list[torch.Tensor]] = {"psnr_db": [], "psnr_db_of_the_vae": []}
+    for start in range(0, len(held), 64):
+        original = pixels(held.images[start : start + 64])
+        latents = vae.encode(original).latent_dist.mode()
+        for name, decoded in (("psnr_db", decoder(latents)), ("psnr_db_of_the_vae", vae.decode(latents).sample)):
+            squared = ((decoded.clamp(-1, 1) - original) / 2).square().mean((1, 2, 3))
+            found[name].append(-10 * squared.log10())
+    return {name: torch.cat(values).mean().item() for name, values in found.items()}
+
+
+def main() -> None:
+    """Train and save."""
+    given = options("Train a narrow decoder.", steps=8000, scenes=20_000, choices={"decoder": tuple(TASKS)})
+    torch.manual_seed(given.seed)
+    task = TASKS[given.decoder]
+    decoder = build(task)
+    vae = AutoencoderKL.from_pretrained(given.out / task.vae).float().requires_grad_(False)
+    data = pool(given.scenes, work=given.work)
+    if given.decoder == "snapfusion":
+        latents = made_latents(given.out / "mini-sd", data.captions[:PROMPTS], given.work)
+    else:
+        latents = unet.kept_latents(given.out / task.vae, data, given.work)
+    recipe = {
+        "loss": task.description,
+        "batch": BATCH,
+        "scenes": len(data),
+        "data": data.digest,
+        "vae": folder_digest(given.out / task.vae),
+    }
+    training = Training(
+        f"decoder-{given.decoder}", decoder, recipe, steps=given.steps, rate=RATE, seed=given.seed, work=given.work
+    )
+    vae.to(training.device)
+    pair = pairs(given.decoder, vae, data, latents)
+
+    def batch_loss(generator: torch.Generator) -> torch.Tensor:
+        shown, wanted = pair(torch.randint(len(latents), (BATCH,), generator=generator))
+        return error(decoder(shown), wanted)
+
+    training.run(batch_loss)
+    training.finish()
+    save_half(decoder, given.out / task.folder / "decoder")
+    measured = quality(decoder.cpu(), vae.cpu(), pool(1000, "validation", work=given.work))
+    training.record(given.out, measured)
+    print(f"{training.name}: {training.step} steps, {training.seconds:.0f} s, {measured['psnr_db']:.2f} dB")
+
+
+if __name__ == "__main__":
+    main()
