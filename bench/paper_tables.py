@@ -7,17 +7,20 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ..adapters import ADAPTERS
 from ..core.errors import BenchError
 from ..reports.fields import Measured
 from ..reports.published import Published, Template
 from ..reports.schema import Run, load_run
+from . import stages
 from .bases import base_of
 
 if TYPE_CHECKING:
     from ..reports.grid import Table
+
+R = TypeVar("R", bound=Run)
 
 
 def print_paper_table(name: str, published: Published, runs: Sequence[Path], form: str | None) -> None:
@@ -28,10 +31,13 @@ def print_paper_table(name: str, published: Published, runs: Sequence[Path], for
     from ..reports.formats import FORMATS, as_json
     from ..reports.paper import published_table
 
-    if form == "json" and not runs:
+    if form == "json" and not runs and name != stages.NAME:
         print(published.model_dump_json(indent=2))
         return
-    table = _with_runs(name, published, runs) if runs else published_table(published)
+    if runs:
+        table = _with_runs(name, published, runs)
+    else:
+        table = stages.stages_table(published) if name == stages.NAME else published_table(published)
     if form == "json":
         print(as_json(table, {"table": name, **published.model_dump(include={"title", "source", "url", "sure"})}))
     elif form:
@@ -61,7 +67,7 @@ def _with_runs(name: str, published: Published, paths: Sequence[Path]) -> Table:
     rows: list[Measured] = []
     notes: dict[str, None] = {}
     left_out: dict[str, None] = {}
-    for run_name, run in _named([(path, load_run(path)) for path in paths]):
+    for run_name, run in named([(path, load_run(path)) for path in paths]):
         found = list(_rows(run_name, run))
         kept = [row for row in found if _belongs(row, template)]
         if not kept:
@@ -78,7 +84,7 @@ def _with_runs(name: str, published: Published, paths: Sequence[Path]) -> Table:
     return paper_table(published, rows, list(notes))
 
 
-def _named(runs: Sequence[tuple[Path, Run]]) -> list[tuple[str, Run]]:
+def named(runs: Sequence[tuple[Path, R]]) -> list[tuple[str, R]]:
     """Name runs by their folders; by the whole path where two folders have one name."""
     short = [(path if path.is_dir() else path.parent).resolve().name for path, _ in runs]
     counts = Counter(short)

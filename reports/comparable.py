@@ -50,11 +50,11 @@ class Reproduction(NamedTuple):
 def verdict(published: Published, key: str, rows: Sequence[Measured]) -> Verdict:
     """Judge the numbers of column ``key`` beside ``rows``: not comparable where none of them is.
 
-    A quantity that runs do not measure has nothing beside it.
+    A setting, and a quantity that runs do not measure, have nothing beside them.
     """
     shown = published.columns[key].shows or key
     groups: dict[str | None, list[str]] = {}
-    for row in rows if shown in FIELDS or shown in METRICS else ():
+    for row in rows if _is_result(shown) else ():
         groups.setdefault(why_not(published, key, row), []).append(row.label)
     alike = groups.pop(None, [])
     if not groups:
@@ -73,10 +73,10 @@ def reproduction(published: Published, key: str, row: Measured) -> Reproduction:
     and met, and the number lie in the band: that of the column, the ends of a published range, or for what is counted
     the rounding of the printed digits.
     """
-    value = _value(row, key)
-    outside = None
-    for theirs, column, band in _same(published, key, row) if value is not None else ():
-        assert value is not None
+    value, outside = _value(row, key), None
+    if value is None:
+        return Reproduction()
+    for theirs, column, band in _same(published, key, row):
         said = f"'{theirs.method}', published as {entry(theirs.values[column]).text}, under the same protocol"
         if band[0] <= value <= band[1]:
             return Reproduction("reproduced", f"Reproduces {said}: within {band[0]:.10g} to {band[1]:.10g}")
@@ -121,14 +121,19 @@ def _why_not(column: PublishedColumn, key: str, stated: Conditions, row: Measure
     return "; ".join(reason for reason in found if reason) or None
 
 
+def _is_result(shown: str) -> bool:
+    return FIELDS[shown].kind != "setting" if shown in FIELDS else shown in METRICS
+
+
 def _kind(shown: str) -> Kind:
     return FIELDS[shown].kind if shown in FIELDS else "quality"
 
 
 def _value(row: Measured, key: str) -> float | None:
+    """The number that a row has there, unless it is a setting."""
     if key in FIELDS:
         found = FIELDS[key].read(row)
-        return None if isinstance(found, str) else found
+        return None if isinstance(found, str) or FIELDS[key].kind == "setting" else found
     return row.result.metrics[key].value if key in row.result.metrics else None
 
 

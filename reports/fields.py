@@ -12,8 +12,8 @@ from .published import Published
 from .schema import CodecFacts, Latency, Result, Run
 from .text import fixed, metric_text, quantity, significant
 
-Kind: TypeAlias = Literal["quality", "time", "cost", "fact"]
-"""What decides whether two numbers can be compared."""
+Kind: TypeAlias = Literal["quality", "time", "cost", "fact", "setting"]
+"""What decides whether two numbers can be compared; settings are no result, and never reproduce anything."""
 
 
 @dataclass(frozen=True)
@@ -262,11 +262,13 @@ _OVER_BASE = (
 
 _FIELDS = (
     Field(Column("method", "Method", numeric=False), lambda row: row.label),
-    Field(Column("scheduler", "Scheduler", numeric=False, minor=True), _setting("scheduler")),
-    Field(Column("steps", "Steps"), _setting("steps")),
-    Field(Column("guidance", "Guidance", minor=True), _setting("guidance"), lambda value: f"{value:g}"),
-    Field(Column("size", "Size", numeric=False, minor=True), _setting("size")),
-    Field(Column("dtype", "dtype", numeric=False, minor=True), _setting("dtype")),
+    Field(Column("scheduler", "Scheduler", numeric=False, minor=True), _setting("scheduler"), kind="setting"),
+    Field(Column("steps", "Steps"), _setting("steps"), kind="setting"),
+    Field(
+        Column("guidance", "Guidance", minor=True), _setting("guidance"), lambda value: f"{value:g}", kind="setting"
+    ),
+    Field(Column("size", "Size", numeric=False, minor=True), _setting("size"), kind="setting"),
+    Field(Column("dtype", "dtype", numeric=False, minor=True), _setting("dtype"), kind="setting"),
     Field(Column("latent_channels", "Latent channels"), _LATENT_CHANNELS, remark=_latents),
     Field(Column("decoder_params", "Decoder params", "M"), _fact("decoder_params", 1e6), _to(2)),
     Field(Column("decoder_macs", "Decoder GMACs", minor=True), _fact("decoder_macs", 1e9), _to(1)),
@@ -288,7 +290,7 @@ _FIELDS = (
     Field(Column("unet_forwards", "UNet forwards", "/image"), _forwards("unet"), _count, _ONE_PICTURE),
     Field(Column("control_forwards", "Control forwards", "/image"), _forwards("control"), _count, _ONE_PICTURE),
     Field(Column("forwards", "Forwards in all", "/image", minor=True), _all_forwards, _count, _ONE_PICTURE),
-    Field(Column("n", "n"), lambda row: row.result.n),
+    Field(Column("n", "n"), lambda row: row.result.n, kind="setting"),
 )  # fmt: skip
 
 FIELDS: Mapping[str, Field] = {field.column.key: field for field in _FIELDS}

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from t2ibench.bench.bases import base_of
+from t2ibench.bench.stages import blocks
 from t2ibench.bench.store import Record
 from t2ibench.bench.timing import latency
 from t2ibench.reports.schema import Result, Run
@@ -201,6 +202,48 @@ def test_a_table_without_runs_is_as_it_is_printed(bench: Bench) -> None:
     status, out, _ = bench("table", "mediapipe-plugin-latency", "--csv")
     (row,) = csv.DictReader(io.StringIO(out))
     assert row["Pixel 4 (ms)"] == "128.0"
+
+
+def test_the_blocks_of_our_networks_are_those_of_snapfusions_table(bench: Bench) -> None:
+    status, out, _ = bench("table", "snapfusion-architecture", "--json")
+    assert status == 0
+    rows = json.loads(out)["rows"]
+    assert len(rows) == 7
+    for row in rows:
+        cells = row["cells"]
+        for key in ("sd_attentions", "sd_resnets", "attentions", "resnets"):
+            counted = cells[f"{key}_counted"]
+            assert (counted["value"], counted["status"]) == (cells[key]["value"], "reproduced"), (row["method"], key)
+    status, out, _ = bench("table", "snapfusion-architecture", "--markdown")
+    assert "| Mid (H/64) | 1280 | 1 | 1 ≈ | 1 | 1 ≈ | 7 | 7 ≈ | 4 | 4 ≈ |" in out
+
+
+def test_blocks_are_counted_and_not_stated() -> None:
+    from t2ibench.adapters.networks.efficient_unet import EfficientUNet
+
+    unet = EfficientUNet(
+        block_out_channels=(8, 8, 8, 8), norm_num_groups=4, num_attention_heads=2, cross_attention_dim=8,
+        down_resnets=(1, 2, 3, 1), down_attentions=(2, 0, 1, 1), mid_resnets=0, mid_attentions=0,
+    )  # fmt: skip
+    found = blocks(unet)
+    assert found["Down-1"] == {"attentions": 2, "resnets": 1}
+    assert found["Down-3"] == {"attentions": 1, "resnets": 3}
+    assert found["Mid"] == {"attentions": 1, "resnets": 3}
+    assert found["Up-1"] == {"attentions": 6, "resnets": 2}
+
+
+def test_a_sweep_stands_in_the_table_of_the_curves(bench: Bench, tmp_path: Path) -> None:
+    swept = [
+        result(f"sd15[checkpoint=zoo:mini-sd,guidance={value}]", guidance=value)
+        | {"swept": {"setting": "guidance", "value": value, "method": MINI}}
+        for value in (1.0, 4.0)
+    ]
+    status, out, _ = bench("table", "snapfusion-curves", save(tmp_path / "sweep", *swept), "--json")
+    assert status == 0
+    first, second, paper, _ = json.loads(out)["rows"]
+    assert [row["cells"]["guidance"]["value"] for row in (first, second)] == [1.0, 4.0]
+    assert paper["cells"]["guidance"]["text"] == "1.0–10.0"
+    assert paper["cells"]["clip_gain"]["interval"] == [0.004, 0.01]
 
 
 def test_seconds_keep_how_they_were_measured() -> None:
