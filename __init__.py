@@ -15,7 +15,7 @@ _PUBLIC = {
     "Request": "datasets.request",
     "Run": "reports.schema",
     "Traits": "adapters.base",
-    "load_run": "reports.schema",
+    "load_run": "reports.loaded",
 }
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from .adapters.codecs.base import Codec
     from .core.errors import BenchError
     from .datasets.request import Request
-    from .reports.schema import Run, load_run
+    from .reports.loaded import load_run
+    from .reports.schema import Run
 
 __all__ = ["Adapter", "BenchError", "Codec", "Request", "Run", "Traits", "__version__", "load_run"]
 

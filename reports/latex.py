@@ -21,7 +21,8 @@ _SIGNS = {
     "∞": r"$\infty$", "’": "'", "“": "``", "”": "''", "≥": r"$\geq$", "≤": r"$\leq$", "·": r"$\cdot$",
     "–": r"\textendash{}", "—": r"\textemdash{}", "…": r"\ldots{}",
 }  # fmt: skip
-_LATEX = str.maketrans(_ESCAPES | _SIGNS)
+_RAISED = {char: rf"\textsuperscript{{{plain}}}" for char, plain in zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-", strict=True)}
+_LATEX = str.maketrans(_ESCAPES | _SIGNS | _RAISED)
 
 
 def latex(table: Table) -> str:

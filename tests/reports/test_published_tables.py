@@ -12,7 +12,7 @@ from t2ibench.metrics.value import MetricValue
 from t2ibench.reports.comparable import reproduction, verdict, why_not
 from t2ibench.reports.fields import Measured
 from t2ibench.reports.formats import FORMATS, as_json
-from t2ibench.reports.paper import paper_table
+from t2ibench.reports.paper import paper_table, published_table
 from t2ibench.reports.published import Published, load_published, published_names, published_summaries
 from t2ibench.reports.schema import Cost, Result, Run, RunSettings, SuiteInfo
 
@@ -169,6 +169,12 @@ def test_a_run_stands_beside_every_table_in_every_form(name: str) -> None:
     for form in FORMATS.values():
         assert published.rows[0].method.split(",")[0] in form(laid)
     assert as_json(laid, {})
+
+
+@pytest.mark.parametrize("name", published_names())
+def test_pdftex_knows_all_that_published_tables_have(name: str) -> None:
+    text = FORMATS["latex"](published_table(load_published(name)))
+    assert {char for char in text if ord(char) > 0x17F} == set()
 
 
 @pytest.mark.parametrize(
