@@ -81,9 +81,9 @@ def component_patterns(*folders: str) -> list[str]:
 def resolve(id_or_dir: str, *, offline: bool = False, patterns: Sequence[str] | None = None) -> Path:
     """Return the folder of a checkpoint: ``id_or_dir`` itself, or the snapshot of a hub id in the hub's cache.
 
-    ``zoo:NAME`` is one that ships with this package, ``random:NAME`` one without weights (``full_size``). Only files that match ``patterns`` are fetched (default:
-    configuration and safetensors everywhere). With ``offline`` or ``HF_HUB_OFFLINE`` no socket is opened. Raises
-    BenchError where there is no such folder and no such snapshot.
+    ``zoo:NAME`` is one that ships with this package, ``random:NAME`` one without weights (``full_size``). Only files
+    that match ``patterns`` are fetched (default: configuration and safetensors everywhere). With ``offline`` or
+    ``HF_HUB_OFFLINE`` no socket is opened. Raises BenchError where there is no such folder and no such snapshot.
     """
     if id_or_dir.startswith(PREFIX):
         return zoo_checkpoint(id_or_dir.removeprefix(PREFIX))

@@ -1,11 +1,24 @@
-"""The networks of the papers at full size, without weights: what they cost is counted on torch's meta device."""
+"""The networks of the papers at full size, without weights: what they cost is counted on torch's meta device.
+
+``random:NAME`` names a checkpoint of them wherever one is taken: configuration alone, filled with random weights in
+memory when it is loaded. Speed and memory do not depend on weights; pictures of them are noise.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import tempfile
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+from ..core.errors import BenchError
+from ..core.registry import suggest
+from ..core.weights import cache_dir
+
+RANDOM = "random:"
 
 SCHEDULE = {
     "_class_name": "DDIMScheduler",
@@ -96,6 +109,74 @@ def factories() -> dict[str, Callable[[], Any]]:
         "MobileDiffusion VAE": lambda: vae(8, 1),
         "MobileDiffusion Lite decoder": decoder.mobilediffusion_lite,
     }
+
+
+def random_checkpoint(name: str) -> Path:
+    """Return the folder of ``random:NAME``: configuration, schedule and a tokenizer without words; no weights.
+
+    It is written into the cache folder when it is first asked for. Raises BenchError for an unknown name.
+    """
+    known = [*PIPELINES, *SINGLE]
+    if name not in known:
+        raise BenchError(f"unknown checkpoint '{RANDOM}{name}'{suggest(name, known)} (known: {', '.join(known)})")
+    folder = _random_folder()
+    if not (folder / name).is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".") as made:
+            write_structure(Path(made) / "all", networks())
+            try:
+                (Path(made) / "all").rename(folder)
+            except OSError as error:
+                if not (folder / name).is_dir():  # another process was first
+                    raise BenchError(f"cannot write '{folder}': {error.strerror or error}") from error
+    return folder / name
+
+
+def is_random(place: Path) -> bool:
+    """Whether a network's folder is part of a ``random:`` checkpoint."""
+    return place.is_relative_to(_random_folder())
+
+
+def _random_folder() -> Path:
+    return cache_dir() / "random-weights" / _code_digest()
+
+
+@cache
+def _code_digest() -> str:
+    """Of the code that makes the networks: what an older version wrote may not fit them."""
+    here = Path(__file__)
+    files = [here, *sorted((here.parent / "networks").glob("*.py"))]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
+
+
+def fill(network: Any) -> Any:
+    """Return a network of the meta device on the processor, with random weights of the size that its layers expect.
+
+    The same ones each time. Matrices are scaled by the square root of their fan-in; norms are 1, biases 0.
+    """
+    import torch
+
+    # Not its own: diffusers warns of modules to keep in float32, of which there are none.
+    network = torch.nn.Module.to_empty(network, device="cpu")
+    # One block over and over: to draw a billion numbers takes longer than all that is timed. A prime number of them, so
+    # that no two rows of a matrix are equal.
+    block = torch.randn(1_000_003, generator=torch.Generator().manual_seed(0))
+    for name, parameter in network.named_parameters():
+        if parameter.ndim < 2:
+            torch.nn.init.constant_(parameter, float(name.endswith("weight")))
+        else:
+            _repeat(block * parameter[0].numel() ** -0.5, parameter.data.view(-1))
+    for name, buffer in network.named_buffers():
+        if name.endswith("position_ids"):
+            buffer.copy_(torch.arange(buffer.shape[-1])[None])
+        else:
+            buffer.zero_()
+    return network
+
+
+def _repeat(block: Any, into: Any) -> None:
+    for part in into.split(len(block)):
+        part.copy_(block[: len(part)])
 
 
 def networks() -> dict[str, Any]:

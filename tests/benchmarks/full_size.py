@@ -45,23 +45,14 @@ METHODS = {
 
 
 def random_network(build: Callable[[], Any]) -> Any:
-    """Return a network in bf16 with weights of the size that its layers expect, without a float32 copy of it."""
+    """Return a network in bf16 with random weights, without a float32 copy of it."""
     import torch
+
+    from t2ibench.adapters.full_size import fill
 
     with torch.device("meta"):
         network = build()
-    # Not its own: diffusers warns of modules to keep in float32, of which there are none.
-    network = torch.nn.Module.to(network, torch.bfloat16).to_empty(device="cpu")
-    generator = torch.Generator().manual_seed(0)
-    for name, parameter in network.named_parameters():
-        if parameter.ndim < 2:
-            torch.nn.init.constant_(parameter, float(name.endswith("weight")))
-        else:
-            parameter.data.normal_(0, parameter[0].numel() ** -0.5, generator=generator)
-    for name, buffer in network.named_buffers():
-        if name.endswith("position_ids"):
-            buffer.copy_(torch.arange(buffer.shape[-1])[None])
-    return network
+    return fill(torch.nn.Module.to(network, torch.bfloat16))
 
 
 def make_checkpoints(folder: Path) -> None:
