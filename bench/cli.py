@@ -251,7 +251,8 @@ def table(
 ) -> None:
     """Print a paper's table, with rows of runs in its shape; 'architecture' also counts every network and method.
 
-    Each number is measured, published, or not comparable (≠), for the reason in its footnote.
+    Each number is published, measured, reproduced (≈) or not comparable (≠), for the reason in its footnote; those that
+    are recalled and not confirmed have a question mark.
     """
     from .commands import table_command
 

@@ -38,7 +38,7 @@ def model_index(run: Run, method: str | None = None, name: str | None = None) ->
         raise BenchError(f"one name for {len(chosen)} methods: choose one of {', '.join(known)}")
     entries = [(name or result.method, _results(run, result)) for result in chosen]
     index = [entry for title, found in entries if found for entry in eval_results_to_model_index(title, found)]
-    return yaml_dump({"model-index": index}, sort_keys=False)
+    return str(yaml_dump({"model-index": index}, sort_keys=False))
 
 
 def _results(run: Run, result: Result) -> list[EvalResult]:
