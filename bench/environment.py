@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import re
+import subprocess
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,10 @@ LIBRARIES = (
 
 
 def environment(device: str) -> dict[str, Any]:
-    """Return platform, processor, accelerator, threads and versions of the libraries that decide numbers."""
+    """Return platform, processor, accelerator, threads, and versions of the libraries that decide numbers.
+
+    And the commit of the folder that it runs in, where git knows one: that of the user's own code.
+    """
     import torch
 
     accelerator = torch.cuda.get_device_name(device) if device.startswith("cuda") else None
@@ -28,6 +33,7 @@ def environment(device: str) -> dict[str, Any]:
         "accelerator": accelerator,
         "threads": torch.get_num_threads(),
         "versions": {name: found for name in LIBRARIES if (found := _version(name))},
+        **({"commit": commit} if (commit := commit_of(Path.cwd())) else {}),
     }
 
 
@@ -38,6 +44,22 @@ def processor() -> str:
     except OSError:
         found = None
     return found.group(1) if found else platform.processor()
+
+
+def commit_of(folder: Path) -> str | None:
+    """Return the commit that a folder has checked out, with ``+`` where files differ from it; None without git."""
+
+    def git(*arguments: str) -> str | None:
+        with suppress(OSError, subprocess.TimeoutExpired):
+            done = subprocess.run(
+                ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False, timeout=20
+            )
+            return done.stdout.strip() if done.returncode == 0 else None
+        return None
+
+    commit = git("rev-parse", "--short=12", "HEAD")
+    changed = git("status", "--porcelain", "--untracked-files=no") if commit else None
+    return f"{commit}+" if changed else commit
 
 
 def _version(name: str) -> str | None:

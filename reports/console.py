@@ -47,6 +47,19 @@ def draw(table: Table, width: int = 100) -> rich.table.Table:
     return drawn
 
 
+def print_table(table: Table) -> None:
+    """Print a table with its title, footnotes and notes."""
+    import sys
+
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    console.print(table.title, markup=False, style="bold")
+    if table.rows:
+        console.print(draw(table, console.width))
+    console.print(below(table, table.notes), soft_wrap=True)
+
+
 def blocks(table: Table, width: int = 100) -> list[rich.table.Table]:
     """All columns of a table for a terminal of ``width`` columns: those that do not fit, in tables below the first.
 

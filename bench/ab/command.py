@@ -116,14 +116,15 @@ def _samples(method: str) -> bool:
 
 
 def _print(run: AbRun, asked: Mapping[str, Any]) -> None:
-    from .text import ab_markdown, print_ab
+    from ...reports.console import print_table
+    from .text import ab_markdown, ab_table
 
     if asked["json_"]:
         print(run.to_json(), end="")
     elif asked["markdown"]:
         print(ab_markdown(run), end="")
     else:
-        print_ab(run)
+        print_table(ab_table(run))
 
 
 def _say(text: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Iterator
 
@@ -15,20 +14,6 @@ from ..gating.seconds import failure
 _SHOWN = {"pass": "pass", "fail": "FAIL", "could-not-measure": "could not measure"}
 _SUMMARY = {"pass": "pass", "fail": "fail: slower", "could-not-measure": "could not measure all that is needed"}
 _COUNTED = {"fail": "failed", "could-not-measure": "could not be measured", "pass": "passed"}
-
-
-def print_ab(run: AbRun) -> None:
-    """Print to the terminal: the verdict, the table, the reasons below it."""
-    from rich.console import Console
-
-    from ...reports.console import below, draw
-
-    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
-    table = ab_table(run)
-    console.print(table.title, markup=False, style="bold")
-    if table.rows:
-        console.print(draw(table, console.width))
-    console.print(below(table, table.notes), soft_wrap=True)
 
 
 def ab_markdown(run: AbRun) -> str:

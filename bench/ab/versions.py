@@ -7,13 +7,13 @@ import os
 import subprocess
 import sys
 import tomllib
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from ...core.errors import BenchError, printable
 from ...reports.ab import VersionFacts
+from ..environment import commit_of
 from ..latency.protocol import WORKER
 
 Side = Literal["base", "head"]
@@ -101,22 +101,6 @@ def find_version(side: Side, given: str) -> Version:
     if not any(path.glob("*.py")) and not (path / "pyproject.toml").is_file():
         raise BenchError(f"--{side} {given}: holds neither code nor an environment")
     return Version(side, given, Path(sys.executable), path, path if _is_t2ibench(path) else None)
-
-
-def commit_of(folder: Path) -> str | None:
-    """Return the commit that a folder has checked out, with ``+`` where files differ from it; None without git."""
-
-    def git(*arguments: str) -> str | None:
-        with suppress(OSError, subprocess.TimeoutExpired):
-            done = subprocess.run(
-                ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False, timeout=20
-            )
-            return done.stdout.strip() if done.returncode == 0 else None
-        return None
-
-    commit = git("rev-parse", "--short=12", "HEAD")
-    changed = git("status", "--porcelain", "--untracked-files=no") if commit else None
-    return f"{commit}+" if changed else commit
 
 
 def _is_t2ibench(folder: Path) -> bool:

@@ -65,10 +65,21 @@ class Difference:
     required: bool = True
     """Whether a gate needs it, unless its thresholds say otherwise."""
     paired: bool = False
+    freedom: int | None = None
+    """Degrees of freedom of its intervals, where they do not grow with the prompts."""
     timed: AbRow | None = None
     """What ``bench ab`` measured, of seconds that can be judged."""
     unlike: str | None = None
     """Why the two are not the same quantity, where they are not."""
+
+    def change(self, level: float) -> Change | None:
+        """Head minus base with an interval of ``level``; None where there is no change to tell."""
+        if self.base is None or self.head is None:
+            return None
+        if self.exact:
+            change = self.head - self.base
+            return Change(change, change, change)
+        return self.test(level) if self.test else None
 
 
 class Stands(NamedTuple):
@@ -77,6 +88,8 @@ class Stands(NamedTuple):
     test: Test
     paired: bool
     note: str | None = None
+    freedom: int | None = None
+    """Degrees of freedom, where they do not grow with the prompts."""
 
 
 def differences(pair: Pair, looker: Looker) -> Iterator[Difference]:
@@ -88,6 +101,11 @@ def differences(pair: Pair, looker: Looker) -> Iterator[Difference]:
     yield from (compare.drift(network) for network in networks_of(head))
     yield from _counts(pair.method, base, head)
     yield from _seconds(pair.method, base, head)
+
+
+def metric_difference(pair: Pair, looker: Looker, metric: str) -> Difference:
+    """How one metric of a method differs."""
+    return _Compare(pair, looker).metric(metric)
 
 
 class _Compare:
@@ -127,7 +145,7 @@ class _Compare:
             stands = self._test(name, base, head)
         except CannotMeasure as reason:
             return found(reason=str(reason))
-        return found(test=stands.test, paired=stands.paired, reason=stands.note)
+        return found(test=stands.test, paired=stands.paired, reason=stands.note, freedom=stands.freedom)
 
     def _test(self, name: str, base: MetricValue, head: MetricValue) -> Stands:
         scores = self.pair.base.scores(self.pair.base_method, name), self.pair.head.scores(self.pair.method, name)
@@ -175,7 +193,7 @@ class _Compare:
             half = jackknife_half_width(*parts, level=level)
             return Change(change, change - half, change + half)
 
-        return Stands(test, self.pair.unlike is None)
+        return Stands(test, self.pair.unlike is None, freedom=GROUPS - 1)
 
     def _reference(self, network: str, identity: str) -> FeatureSet:
         for side in (self.pair.head, self.pair.base):
@@ -290,7 +308,7 @@ def _of_intervals(base: MetricValue, head: MetricValue, why: str) -> Stands:
         raise CannotMeasure(f"{why}, and no interval of its own")
     assert base.value is not None and head.value is not None
     test = partial(_square_and_add, (base.value, base.interval), (head.value, head.interval))
-    return Stands(test, False, f"by the intervals of both runs, since {why}")
+    return Stands(test, False, f"by the intervals of both runs, since {why}", _FEWEST)
 
 
 def _square_and_add(base: tuple[float, Interval], head: tuple[float, Interval], level: float) -> Change:

@@ -35,7 +35,7 @@ def judge_runs(base: Path, head: Path, thresholds: Path | None, asked: Mapping[s
 
     limits = load_thresholds(thresholds)
     timed = load_ab(asked["ab"]) if asked.get("ab") else None
-    return gate(*_sides(base, head), limits, _looker(asked), timed)
+    return gate(*_sides(base, head), limits, looker_of(asked), timed)
 
 
 def keep(found: Gate, run: Path, embed: Embed = "thumbnails") -> None:
@@ -48,14 +48,14 @@ def compare_command(base: Path, head: Path, asked: Mapping[str, Any]) -> int:
     """``bench compare``: print the same rows without a verdict."""
     from .gate import compare
 
-    return _print(compare(*_sides(base, head), _looker(asked)), asked)
+    return _print(compare(*_sides(base, head), looker_of(asked)), asked)
 
 
 def baseline_command(run: Path, out: Path, asked: Mapping[str, Any]) -> int:
     """``bench baseline``: write what comparing with a run takes."""
     from .baseline import save_baseline
 
-    save_baseline(RunSide(run), out, _looker(asked))
+    save_baseline(RunSide(run), out, looker_of(asked))
     size = out.stat().st_size
     if asked["json_"]:
         print(json.dumps({"file": str(out), "bytes": size}))
@@ -88,7 +88,7 @@ class After:
 
         if self.base is None:
             return 0
-        head, looker = open_side(run), _looker(self.asked)
+        head, looker = open_side(run), looker_of(self.asked)
         if not self.asked["gate"]:
             return _print(compare(self.base, head, looker), self.asked)
         found = gate(self.base, head, self.thresholds, looker)
@@ -100,7 +100,8 @@ def _sides(base: Path, head: Path) -> tuple[Side, Side]:
     return open_side(base), open_side(head)
 
 
-def _looker(asked: Mapping[str, Any]) -> Looker:
+def looker_of(asked: Mapping[str, Any]) -> Looker:
+    """Return what looks at pictures with the device and the weights of a command line."""
     from ..commands import device_of, exact_arithmetic, finder, quiet_libraries
 
     quiet_libraries()

@@ -208,12 +208,7 @@ class _Comparison:
 
     def _changes(self, item: Difference) -> tuple[Change, Change] | None:
         """The change with the row's own interval, then with that of all rows; None where there is no change to tell."""
-        if item.base is None or item.head is None:
-            return None
-        if item.exact:
-            change = item.head - item.base
-            return Change(change, change, change), Change(change, change, change)
-        own, together = (item.test(level) if item.test else None for level in self.levels)
+        own, together = (item.change(level) for level in self.levels)
         return (own, together) if own and together else None
 
     def _judge(

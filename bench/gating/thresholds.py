@@ -44,6 +44,14 @@ def _margin(value: object) -> object:
     return Margin(*(max(column) for column in zip(*parts, strict=True)))
 
 
+def margin_of(text: str, where: str) -> Margin:
+    """Return what ``"2%"`` or ``"0.3"`` says; BenchError, beginning with ``where``, for anything else."""
+    try:
+        return _part(text if text.strip().endswith("%") else float(text))
+    except ValueError as error:
+        raise BenchError(f"{where}: '{text}' is neither a share such as 2% nor a number of at least 0") from error
+
+
 def _part(value: object) -> Margin:
     relative = isinstance(value, str) and value.strip().endswith("%")
     try:
