@@ -72,14 +72,6 @@ AB_EXAMPLES = """
   bench ab --base ../main --head . --out runs/ab && bench gate runs/main runs/change --ab runs/ab
 """
 
-LATENCY_EXAMPLES = """
-[bold]Examples[/bold]
-
-  bench latency 'sd15[checkpoint=zoo:mini-sd,steps=10]'
-
-  bench latency 'sd15,controlnet[condition=canny]' --device cuda,cuda+compile --dtype bf16
-
-  bench latency sd15,snapfusion[checkpoint=DIR] --no-end-to-end --pytest-benchmark-json latency-benchmark.json
 HISTORY_EXAMPLES = """
 [bold]Examples[/bold]
 
@@ -98,6 +90,14 @@ PLAN_EXAMPLES = """
   bench plan --detect seconds_unet:7% --from runs/ab
 """
 
+LATENCY_EXAMPLES = """
+[bold]Examples[/bold]
+
+  bench latency 'sd15[checkpoint=zoo:mini-sd,steps=10]'
+
+  bench latency 'sd15,controlnet[condition=canny]' --device cuda,cuda+compile --dtype bf16
+
+  bench latency sd15,snapfusion[checkpoint=DIR] --no-end-to-end --pytest-benchmark-json latency-benchmark.json
 """
 
 EXPORT_EXAMPLES = """
@@ -510,6 +510,49 @@ def ab(
     return ab_command(asked)
 
 
+@app.command(epilog=HISTORY_EXAMPLES)
+def history(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder with runs or baselines, however deep.")],
+    metric: Annotated[str | None, typer.Option(help="The metric; else all that the runs have.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page with a plot of each metric here.")] = None,
+    thresholds: Annotated[Path | None, typer.Option(help="The margins beyond which a change is a step (TOML).")] = None,
+    device: Device = "auto",
+    weights: Weights = None,
+    offline: Offline = False,
+    json_: Json = False,
+) -> int:
+    """Show metrics over many runs, a line per method and identity, with the steps that are surely there."""
+    asked = dict(locals())
+    from .history_command import history_command
+
+    return history_command(folder, asked)
+
+
+@app.command(epilog=PLAN_EXAMPLES)
+def plan(
+    detect: Annotated[
+        str, typer.Option(metavar="METRIC[:CHANGE]", help="What to see: fid:2%, fid:0.3, seconds_unet:7%.")
+    ],
+    from_: Annotated[
+        list[Path], typer.Option("--from", metavar="RUN", help="Past runs or baselines; for seconds, of 'bench ab'.")
+    ],
+    n: Annotated[
+        int | None, typer.Option("--n", min=2, help="What can be seen with so many pictures (or rounds).")
+    ] = None,
+    power: Annotated[float, typer.Option(help="How often the gate is to find it.")] = 0.8,
+    thresholds: Annotated[Path | None, typer.Option(help="The thresholds of the gate (TOML).")] = None,
+    device: Device = "auto",
+    weights: Weights = None,
+    offline: Offline = False,
+    json_: Json = False,
+) -> int:
+    """Say from past runs how many pictures or rounds the gate takes to find a change, or what it finds with n."""
+    asked = dict(locals())
+    from .gating.planner_command import plan_command
+
+    return plan_command(asked)
+
+
 @app.command()
 def baseline(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
@@ -576,49 +619,6 @@ def pr(
     from .ci.pull_request import pull_request_command
 
     return pull_request_command(base, asked)
-
-
-@app.command(epilog=HISTORY_EXAMPLES)
-def history(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder with runs or baselines, however deep.")],
-    metric: Annotated[str | None, typer.Option(help="The metric; else all that the runs have.")] = None,
-    html: Annotated[Path | None, typer.Option(help="Write a page with a plot of each metric here.")] = None,
-    thresholds: Annotated[Path | None, typer.Option(help="The margins beyond which a change is a step (TOML).")] = None,
-    device: Device = "auto",
-    weights: Weights = None,
-    offline: Offline = False,
-    json_: Json = False,
-) -> int:
-    """Show metrics over many runs, a line per method and identity, with the steps that are surely there."""
-    asked = dict(locals())
-    from .history_command import history_command
-
-    return history_command(folder, asked)
-
-
-@app.command(epilog=PLAN_EXAMPLES)
-def plan(
-    detect: Annotated[
-        str, typer.Option(metavar="METRIC[:CHANGE]", help="What to see: fid:2%, fid:0.3, seconds_unet:7%.")
-    ],
-    from_: Annotated[
-        list[Path], typer.Option("--from", metavar="RUN", help="Past runs or baselines; for seconds, of 'bench ab'.")
-    ],
-    n: Annotated[
-        int | None, typer.Option("--n", min=2, help="What can be seen with so many pictures (or rounds).")
-    ] = None,
-    power: Annotated[float, typer.Option(help="How often the gate is to find it.")] = 0.8,
-    thresholds: Annotated[Path | None, typer.Option(help="The thresholds of the gate (TOML).")] = None,
-    device: Device = "auto",
-    weights: Weights = None,
-    offline: Offline = False,
-    json_: Json = False,
-) -> int:
-    """Say from past runs how many pictures or rounds the gate takes to find a change, or what it finds with n."""
-    asked = dict(locals())
-    from .gating.planner_command import plan_command
-
-    return plan_command(asked)
 
 
 @app.command()
