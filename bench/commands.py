@@ -110,18 +110,21 @@ def fetch_command(names: Sequence[str], from_: Path | None, root: Path | None, o
 def _options(asked: dict[str, Any], suite: Suite) -> Options:
     from ..adapters.spec import split_list
     from ..metrics import METRICS
+    from .imported import imported_of
 
     metrics = None if asked["metrics"] is None else tuple(split_list(asked["metrics"]))
     if metrics == ():
         raise BenchError("--metrics is empty: name a metric, such as psnr")
     for name in metrics or suite.metrics:
         METRICS.target(name)
+    imported, methods = imported_of(asked)
     return Options(
         suite=suite,
-        methods=asked["methods"],
+        methods=methods,
+        imported=imported,
         limit=asked["limit"],
         seed=asked["seed"],
-        device=device_of(asked["device"]),
+        device=device_of("auto" if imported else asked["device"]),
         dtype=dtype_of(asked["dtype"]),
         batch_size=asked["batch_size"],
         metrics=metrics,

@@ -13,10 +13,11 @@ from ..datasets.catalog import DATASETS
 from ..metrics import METRICS
 from ..reports.published import published_summaries
 from .devices import DEVICES
+from .latency.suites import latency_suites
 from .suites import SUITES
 
 KINDS: dict[str, Callable[[], dict[str, str]]] = {
-    "suites": SUITES.summaries,
+    "suites": lambda: SUITES.summaries() | latency_suites(),
     "methods": ADAPTERS.summaries,
     "codecs": CODECS.summaries,
     "metrics": METRICS.summaries,

@@ -11,6 +11,7 @@ from ..core.errors import BenchError
 from ..core.weights import WeightsFinder
 from ..datasets.catalog import DATASETS
 from ..datasets.dataset import Dataset
+from ..datasets.imported import Imported
 from ..datasets.request import Pixels, Request
 from ..reports.schema import Skipped, Swept
 from .rows import Row
@@ -42,6 +43,8 @@ class Options:
     data_root: Path | None = None
     weights: WeightsFinder = field(default_factory=WeightsFinder)
     strict: bool = False
+    imported: Imported | None = None
+    """What another machine made, in place of methods that run here; ``methods`` are then rows of it."""
 
     @property
     def asked(self) -> bool:

@@ -15,6 +15,7 @@ from ..core.errors import BenchError
 from ..datasets.dataset import Dataset, data_root
 from ..datasets.request import ConditionMap, Pixels, Request
 from ..reports.schema import Skipped
+from .imported import ImportedPicturesRow, pictures_of
 from .options import Options, Plan, default_batch, find_dataset, limit_notes, methods_of, skip
 from .plan_codecs import plan_codecs
 from .rows import AdapterRow, Row
@@ -48,7 +49,8 @@ def plan_methods(options: Options) -> Plan:
         try:
             requests, short = _requests(options, dataset, item, used[: item.method.n])
             notes += [f"{item.method.method}: {short}"] if short else []
-            rows.append(AdapterRow(item.method.method, item.adapter, requests, options.device, options.dtype))
+            kind = ImportedPicturesRow if options.imported else AdapterRow
+            rows.append(kind(item.method.method, item.adapter, requests, options.device, options.dtype))
         except BenchError as error:
             skip(options, skipped, item.method.method, error)
     notes += [
@@ -82,7 +84,8 @@ def _usable(options: Options, texts: Mapping[str, str]) -> tuple[list[_Usable], 
     for method in methods_of(options):
         try:
             _check_no_codec(method.method, options.suite.name)
-            adapter = make_adapter(method.method, settings)
+            imported = options.imported and pictures_of(options.imported, method.method)
+            adapter = imported or make_adapter(method.method, settings)
             adapter.weights = options.weights
             for side in (sampling.size, _width(method, sampling)):
                 _check_size(method.method, adapter, side)

@@ -27,7 +27,7 @@ from ..core.files import sha256_file
 from ..datasets.images import center_crop, load_rgb
 from ..datasets.photos import Photo
 from ..datasets.request import Request
-from ..reports.schema import CodecFacts, Cost, RunSettings
+from ..reports.schema import CodecFacts, Cost, Latency, RunSettings
 from .store import Produced, Record
 
 LIBRARIES = ("t2ibench", "torch", "diffusers", "transformers")
@@ -54,6 +54,11 @@ class Facts(BaseModel):
     settings: RunSettings
     cost: Cost = Cost()
     codec: CodecFacts | None = None
+    latency: dict[str, Latency] = {}
+    """Seconds that were measured elsewhere; empty where they are those of the log."""
+    device: str | None = None
+    imported: str | None = None
+    """As ``reports.schema.Result`` has them."""
     notes: list[str] = []
 
 

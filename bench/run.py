@@ -114,8 +114,9 @@ def _generate(row: Row, batch_size: int, store: Store) -> Facts:
         produce(row, missing, batch_size, store)
         peak = memory.bytes() if missing else None
         facts = row.facts()
-        cost = facts.cost.model_copy(update={"peak_memory_bytes": peak})
-        facts = facts.model_copy(update={"cost": cost})
+        if not facts.imported:
+            cost = facts.cost.model_copy(update={"peak_memory_bytes": peak})
+            facts = facts.model_copy(update={"cost": cost})
     finally:
         row.unload()
     store.save(kept, facts.model_dump_json())
@@ -292,7 +293,9 @@ def _result(row: Row, facts: Facts, measuring: Measuring, store: Store, swept: S
         n=len(records),
         settings=facts.settings,
         metrics=measuring.measure(row),
-        latency=timing.latency(records, facts.settings.device),
+        latency=facts.latency or timing.latency(records, facts.settings.device),
+        device=facts.device,
+        imported=facts.imported,
         cost=facts.cost,
         codec=facts.codec,
         swept=swept,

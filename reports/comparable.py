@@ -101,6 +101,8 @@ def is_miniature(row: Measured) -> bool:
 
 def device_name(row: Measured) -> str:
     """What the device of a row calls itself."""
+    if row.result.device:
+        return row.result.device
     environment = row.run.environment
     on_cpu = (row.result.settings.device or "cpu").startswith("cpu")
     return str((environment.get("processor") if on_cpu else environment.get("accelerator")) or "an unknown device")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +17,8 @@ END_TO_END = "end_to_end"
 """The name of a whole picture where stages are named."""
 COMPOSED = "composed"
 """The name of the sum of all stages, each times its forwards per picture."""
+TOTAL = "total"
+"""The name of whole pictures in claims, whether they were made or composed."""
 
 
 class _Part(BaseModel):
@@ -57,6 +60,8 @@ class Protocol(_Part):
     window_s: float = 60.0
     windows: int = 30
     """At most so many."""
+    in_pairs: bool = False
+    """Whether one row at a time was loaded beside the first, and timed in turns with it alone."""
     width: int = 512
     height: int = 512
 
@@ -66,28 +71,36 @@ class Timing(_Part):
 
     median_s: float
     """Median of the rounds' medians."""
-    p90_s: float
-    """Of all calls, nearest rank."""
-    n: int
+    p90_s: float | None = None
+    """Of all calls, nearest rank; None where they are not known one by one."""
+    n: int | None = None
+    """Calls in all."""
     interval: tuple[float, float] | None = None
     """Of the median: the ``rank``-th smallest and largest of the rounds' medians; None where they are too few."""
     rank: int | None = None
     level: float | None = None
     """What the interval covers."""
-    spread: float
+    spread: float | None = None
     """Scatter of the rounds' medians (1.4826 × median absolute deviation) as a share of the median."""
-    rounds: list[list[float]]
-    """Every call, round by round, in the order they were made."""
+    rounds: list[list[float]] = Field(default_factory=list)
+    """Every call, round by round, in the order they were made; empty where they are not known."""
+    each: Literal["call", "median", "mean"] = "call"
+    """What ``rounds`` holds: single calls, or what a device that times itself tells of all calls of a round."""
 
 
 class StageFacts(_Part):
     """What one forward of a stage is."""
 
-    params: int
+    params: int | None = None
     macs: int | None = None
     """Multiply-adds; None where they cannot be counted."""
     forwards: int
     """Per picture; a guided step counts as two."""
+
+
+def composition(stages: Mapping[str, StageFacts]) -> str:
+    """Say what a sum of stages is made of: ``1 × text encoder + 100 × unet + 1 × decoder``."""
+    return " + ".join(f"{stage.forwards:,} × {name.replace('_', ' ')}" for name, stage in stages.items())
 
 
 class StageResult(StageFacts):
@@ -157,11 +170,11 @@ class LatencyRow(_Part):
     """Scheduler, steps, guidance."""
     about: dict[str, Any]
     """What the device says of itself: threads, arithmetic, versions."""
-    load_s: float
+    load_s: float | None = None
     """From the method's construction to its weights on the device, imports of its libraries included."""
-    first_s: float
+    first_s: float | None = None
     """The first picture, or where none was made the first forward of every stage; compilation included."""
-    memory: Memory
+    memory: Memory = Memory()
     weights_bytes: int | None = None
     """Of the files; None where the method does not name them."""
     params: int | None = None
@@ -170,8 +183,12 @@ class LatencyRow(_Part):
     end_to_end: Timing | None = None
     composed: Timing | None = None
     """The stages' medians times their forwards, summed round by round."""
+    composition: str | None = None
+    """What that sum is made of: ``1 × text encoder + 100 × unet + 1 × decoder``."""
     energy: Energy = Energy()
     sustained: Sustained | None = None
+    imported: str | None = None
+    """The file that the numbers come from, where they were measured elsewhere."""
     notes: list[str] = Field(default_factory=list)
 
     @property
@@ -195,6 +212,32 @@ class Comparison(_Part):
     p: float
     verdict: Verdict
     words: str
+
+
+class PublishedRatio(_Part):
+    """What a paper says of a ratio, and on which device."""
+
+    ratio: float
+    device: str
+    source: str
+
+
+class ClaimFound(_Part):
+    """A paper's claim of a ratio to the first row, beside what was measured in this run."""
+
+    text: str
+    row: int
+    what: str
+    """A stage, or ``total``."""
+    how: str
+    """``interleaved`` forwards, ``end to end``, or ``composed`` of the stages of the row itself."""
+    ratio: float
+    interval: tuple[float, float] | None = None
+    bound: str | None = None
+    """Between which ratios it holds: ``at most 1.03``."""
+    holds: bool | None = None
+    """None where the interval lies on both sides of the bound, or there is none of either."""
+    published: list[PublishedRatio] = Field(default_factory=list)
 
 
 class Failed(_Part):
@@ -230,6 +273,10 @@ class LatencyRun(_Part):
     rows: list[LatencyRow]
     comparisons: list[Comparison] = Field(default_factory=list)
     failed: list[Failed] = Field(default_factory=list)
+    skipped: list[Failed] = Field(default_factory=list)
+    """Of a suite's own set, what this machine or this installation cannot run."""
+    suite: str | None = None
+    claims: list[ClaimFound] = Field(default_factory=list)
     rounds: list[Round] = Field(default_factory=list)
     notes: list[str] = Field(default_factory=list)
 

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from .grid import Cell, Column, Footnotes, Row, Table
-from .latency import COMPOSED, END_TO_END, Comparison, LatencyRun, StageResult, Timing
+from .latency import (
+    COMPOSED,
+    END_TO_END,
+    ClaimFound,
+    Comparison,
+    LatencyRow,
+    LatencyRun,
+    PublishedRatio,
+    StageResult,
+    Timing,
+)
 from .markdown import escape, table_markdown
 from .text import MISSING, fixed, significant
 
@@ -18,19 +28,30 @@ COMPOSED_NOTE = (
     "The stages' medians times their forwards, without sampler, noise and copies; a guided step counts as two forwards "
     "of one picture, which end to end are one call of two"
 )
+CLAIM_NOTE = (
+    "A stage: one forward over one of the first row, in the same rounds. Composed: all stages of the row over those "
+    "without its control network, per picture. ± is half the interval of 99 %"
+)
+OF_ROUNDS = {
+    "median": "Of each round the device tells the median of its calls, not each of them: no p90",
+    "mean": "Of each round the device tells the mean of its calls, not each of them: no p90",
+}
 PLUS_MINUS = "± is half the interval of the median over the rounds, between order statistics"
 
 
 def tables(run: LatencyRun) -> list[Table]:
     """All tables of a run: a table per row with its stages, then the totals."""
     parts = [_components(run, index) for index, row in enumerate(run.rows) if row.stages]
-    return [*parts, *([_totals(run)] if run.rows else []), *([_sustained(run)] if run.protocol.sustained else [])]
+    more = [_sustained(run)] if run.protocol.sustained else [_claims(run)] if run.claims else []
+    return [*parts, *([_totals(run)] if run.rows else []), *more]
 
 
 def below_tables(run: LatencyRun) -> list[str]:
     """What must be said of all tables: how it was measured, where it was disturbed, and what failed."""
     failed = [f"failed: {each.method} · {each.device} · {each.dtype}: {each.reason}" for each in run.failed]
-    return [_protocol(run), *run.notes, *failed]
+    skipped = [f"skipped: {each.method} · {each.device} · {each.dtype}: {each.reason}" for each in run.skipped]
+    here = [] if run.rows and all(row.imported for row in run.rows) else [_protocol(run)]
+    return [*here, *run.notes, *skipped, *failed]
 
 
 def latency_markdown(run: LatencyRun) -> str:
@@ -58,7 +79,7 @@ def _components(run: LatencyRun, index: int) -> Table:
     for what, title, found in ((COMPOSED, "sum of stages", row.composed), (END_TO_END, "end to end", row.end_to_end)):
         if found:
             # Of whole pictures alone: the sum has no calls of its own.
-            p90, notes = (_ms(found.p90_s), ()) if what == END_TO_END else (Cell(), footnotes.number(COMPOSED_NOTE))
+            p90, notes = (_ms(found.p90_s), ()) if what == END_TO_END else (Cell(), _composed(row, footnotes))
             cells = [Cell(title, title, notes=notes), Cell(), Cell(), Cell(), p90, Cell(), _median(found)]
             lines.append([*cells, _over(against.get(what), footnotes)])
     rows = tuple(Row(tuple(line[: len(columns)])) for line in lines)
@@ -71,7 +92,7 @@ def _stage_line(name: str, stage: StageResult, against: Comparison | None, footn
         Cell(name.replace("_", " "), name),
         _scaled(stage.params, 1e6, 3),
         _scaled(stage.macs, 1e9, 3),
-        _median(stage.timing),
+        _median(stage.timing, footnotes.number(OF_ROUNDS.get(stage.timing.each))),
         _ms(stage.timing.p90_s),
         Cell(f"{stage.forwards:,}", stage.forwards),
         _ms(total),
@@ -102,8 +123,10 @@ def _totals(run: LatencyRun) -> Table:
         cells = (
             Cell(row.name, row.name, notes=tuple(n for note in row.notes for n in footnotes.number(note))),
             _median(row.end_to_end),
-            _median(row.composed),
-            Cell("base", None) if row is base else _over(_whole(run.comparisons, index), footnotes),
+            _median(row.composed, footnotes.number(row.composition and f"Sum of stages: {row.composition}")),
+            Cell("base", None)
+            if row is base and not row.imported
+            else _over(_whole(run.comparisons, index), footnotes),
             _scaled(row.load_s, 1, 3),
             _scaled(row.first_s, 1, 3),
             _scaled(memory, 1e6, 3),
@@ -136,6 +159,48 @@ def _sustained(run: LatencyRun) -> Table:
     return Table(columns, tuple(rows), title="Sustained")
 
 
+def _claims(run: LatencyRun) -> Table:
+    footnotes = Footnotes()
+    columns = (
+        Column("claim", f"Over {run.rows[0].name}", numeric=False),
+        Column("what", "Of", numeric=False),
+        Column("ratio", "Ratio"),
+        Column("bound", "Holds", numeric=False),
+        Column("published", "Published", numeric=False),
+        Column("device", "Published on", numeric=False),
+    )
+    rows = [_claim_line(found, first, footnotes) for found in run.claims for first in _published_of(found)]
+    return Table(columns, tuple(map(Row, rows)), tuple(footnotes.texts), "What the papers claim")
+
+
+def _published_of(found: ClaimFound) -> Iterator[tuple[bool, PublishedRatio | None]]:
+    """Each published ratio of a claim, and whether it is the first; None where none is published."""
+    yield True, found.published[0] if found.published else None
+    yield from ((False, published) for published in found.published[1:])
+
+
+def _claim_line(
+    found: ClaimFound, published: tuple[bool, PublishedRatio | None], footnotes: Footnotes
+) -> tuple[Cell, ...]:
+    first, paper = published
+    theirs = (
+        (Cell(f"{paper.ratio:g}", paper.ratio, notes=footnotes.number(paper.source)), Cell(paper.device, paper.device))
+        if paper
+        else (Cell(), Cell())
+    )
+    if not first:
+        return (Cell("", found.text), Cell("", found.what), Cell(""), Cell(""), *theirs)
+    spread = f"{(found.interval[1] - found.interval[0]) / 2:.3f}" if found.interval else ""
+    holds = {True: "yes", False: "no", None: "cannot be told"}[found.holds] if found.bound else ""
+    return (
+        Cell(found.text, found.text),
+        Cell(f"{found.what.replace('_', ' ')}, {found.how}", found.what),
+        Cell(f"{found.ratio:.3f}", found.ratio, spread, footnotes.number(CLAIM_NOTE), interval=found.interval),
+        Cell(f"{holds} ({found.bound})" if found.bound else "", holds),
+        *theirs,
+    )
+
+
 def _whole(comparisons: Sequence[Comparison], index: int) -> Comparison | None:
     """The comparison of whole pictures, measured where they were."""
     found = {each.what: each for each in comparisons if each.row == index}
@@ -155,19 +220,23 @@ def _over(found: Comparison | None, footnotes: Footnotes) -> Cell:
     return Cell(f"{percent:+.1f}", percent, f"{(ends[1] - ends[0]) / 2:.1f}", notes, interval=ends)
 
 
-def _median(found: Timing | None) -> Cell:
+def _composed(row: LatencyRow, footnotes: Footnotes) -> tuple[int, ...]:
+    return footnotes.number(row.composition and f"{row.composition}") + footnotes.number(COMPOSED_NOTE)
+
+
+def _median(found: Timing | None, notes: tuple[int, ...] = ()) -> Cell:
     if found is None:
         return Cell()
     text = significant(1000 * found.median_s, 4)
     if not found.interval:
-        return Cell(text, 1000 * found.median_s)
+        return Cell(text, 1000 * found.median_s, notes=notes)
     low, high = (1000 * end for end in found.interval)
     digits = len(text.partition(".")[2])
-    return Cell(text, 1000 * found.median_s, fixed((high - low) / 2, digits), interval=(low, high))
+    return Cell(text, 1000 * found.median_s, fixed((high - low) / 2, digits), notes, interval=(low, high))
 
 
-def _ms(seconds: float) -> Cell:
-    return Cell(significant(1000 * seconds, 4), 1000 * seconds)
+def _ms(seconds: float | None) -> Cell:
+    return Cell(MISSING) if seconds is None else Cell(significant(1000 * seconds, 4), 1000 * seconds)
 
 
 def _scaled(value: float | None, unit: float, digits: int) -> Cell:
@@ -180,7 +249,8 @@ def _protocol(run: LatencyRun) -> str:
         how = f"pictures one after the other, windows of {protocol.window_s:g} s until three agree"
     else:
         least = f"at least {protocol.iterations} calls and {protocol.min_seconds:g} s in all"
-        how = f"{protocol.rounds} rounds, in each all rows in random order; per stage {least}; batch 1"
+        who = "one row at a time beside the first, both" if protocol.in_pairs else "all rows"
+        how = f"{protocol.rounds} rounds, in each {who} in random order; per stage {least}; batch 1"
     return f"{how}; {', '.join(_machine(run))}"
 
 

@@ -34,8 +34,10 @@ class Latency(_Part):
     """Seconds of one stage for one picture."""
 
     median_s: float
-    p90_s: float
+    p90_s: float | None = None
+    """None where it is not known."""
     n: int
+    """How many were measured; 0 where that is not known."""
     device: str
     batch_sizes: list[int] = Field(default_factory=list)
     """Pictures per batch, every size that occurs; empty where it is not known."""
@@ -94,6 +96,10 @@ class Result(_Part):
     latency: dict[str, Latency] = Field(default_factory=dict)
     cost: Cost = Cost()
     codec: CodecFacts | None = None
+    device: str | None = None
+    """What its device calls itself, where that is not the one of the run's environment."""
+    imported: str | None = None
+    """The file that its seconds and settings come from, where it was made elsewhere."""
     swept: Swept | None = None
     """None for a row of no sweep."""
     notes: list[str] = Field(default_factory=list)

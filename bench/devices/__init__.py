@@ -6,7 +6,7 @@ import re
 
 from ...core.errors import BenchError
 from ...core.registry import Entry, Registry, suggest
-from .base import Device, DeviceSpec, Probe
+from .base import Device, DeviceOptions, DeviceSpec, Probe
 
 DEVICES: Registry[type[Device]] = Registry(
     "device",
@@ -18,12 +18,22 @@ DEVICES: Registry[type[Device]] = Registry(
             "PyTorch on an NVIDIA or AMD card, cuda:1 for the second; cuda+compile: torch.compile",
         ),
         "mps": Entry(".bench.devices.pytorch:PyTorch", "PyTorch on an Apple chip; mps+compile: torch.compile"),
+        "onnx": Entry(".bench.devices.onnx_runtime:OnnxRuntime", "ONNX Runtime on the processor, exported stages"),
+        "openvino": Entry(".bench.devices.openvino_runtime:OpenVino", "OpenVINO on the processor, exported stages"),
+        "litert": Entry(".bench.devices.litert:LiteRt", "LiteRT with XNNPACK on the processor, exported stages"),
+        "adb": Entry(
+            ".bench.devices.adb:Adb",
+            "adb:SERIAL, an Android phone: .tflite stages in LiteRT; +gpu, +nnapi, +no-xnnpack",
+        ),
+        "import": Entry(
+            ".bench.devices.imported:Imported", "import:FILE, numbers and pictures of another machine (docs/latency.md)"
+        ),
     },
     group="t2ibench.devices",
 )
 
 
-def make_device(text: str) -> Device:
+def make_device(text: str, options: DeviceOptions = DeviceOptions()) -> Device:  # noqa: B008 - frozen
     """Return the device that ``text`` names: ``NAME``, ``NAME:ARGUMENT``, either with ``+VARIANT``; nothing is checked.
 
     Raises BenchError for an unknown name or variant.
@@ -40,7 +50,7 @@ def make_device(text: str) -> Device:
         )
     head, chosen = (head, variant) if plus and variant in found.variants else (text.strip(), None)
     _, colon, argument = head.partition(":")
-    return found(DeviceSpec(text.strip(), name, argument if colon else None, chosen))
+    return found(DeviceSpec(text.strip(), name, argument if colon else None, chosen, options))
 
 
 def probe_devices() -> list[Probe]:

@@ -42,6 +42,18 @@ def megahertz() -> float | None:
     return statistics.median(map(float, found)) if found else None
 
 
+def available_bytes() -> int | None:
+    """Return the memory that a new process may take: of the machine, and of its container; None where nobody tells."""
+    found = re.search(r"^MemAvailable:\s+(\d+) kB", _text(PROC / "meminfo") or "", re.MULTILINE)
+    free = [int(found[1]) * 1024] if found else []
+    for folder in _cgroups("memory"):
+        limit, used = _text(folder / "memory.max") or "", _text(folder / "memory.current") or ""
+        cached = re.search(r"^inactive_file (\d+)", _text(folder / "memory.stat") or "", re.MULTILINE)
+        if limit.isdecimal() and used.isdecimal():
+            free.append(int(limit) - int(used) + (int(cached[1]) if cached else 0))
+    return min(free, default=None)
+
+
 class Others:
     """How many cores other programs have kept busy since this was made; virtual machines' stolen time counts."""
 

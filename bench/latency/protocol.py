@@ -25,6 +25,7 @@ from ...reports.latency import (
     Protocol,
     Round,
     StageFacts,
+    composition,
 )
 from ..environment import environment
 from ..fresh import FreshProcess
@@ -39,7 +40,7 @@ from .results import (
     notes_of,
     stage_result,
     sustained_of,
-    timing,
+    timing_of,
 )
 from .worker import Loaded, Order, Samples
 
@@ -55,16 +56,16 @@ def measure(orders: Sequence[Order], protocol: Protocol, threads: int | None, sa
 
     ``threads`` is that of every process, None for the libraries' own choice.
     """
+    from .pairs import measure_pairs
+
     found = machine()
     with Measurement(orders, protocol, threads, say) as measurement:
-        measurement.load()
-        measurement.warn_if_busy(found)
-        if protocol.sustained:
-            measurement.sustain()
+        skipped: list[Failed] = []
+        if protocol.in_pairs:
+            rows, compared, skipped = measure_pairs(measurement, found)
         else:
-            measurement.repeat()
-        rows = [row for contender in list(measurement.contenders) if (row := measurement.finish(contender))]
-    compared = [] if protocol.sustained else list(comparisons(rows))
+            rows = _measure_all(measurement, found)
+            compared = [] if protocol.sustained else list(comparisons(rows))
     about = {name: value for name, value in environment("cpu").items() if name not in ("threads", "accelerator")}
     return LatencyRun(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -74,9 +75,20 @@ def measure(orders: Sequence[Order], protocol: Protocol, threads: int | None, sa
         rows=rows,
         comparisons=compared,
         failed=measurement.failed,
+        skipped=skipped,
         rounds=measurement.rounds,
         notes=list(notes_of(rows, orders, found, measurement.rounds)),
     )
+
+
+def _measure_all(measurement: Measurement, found: Machine) -> list[LatencyRow]:
+    measurement.load()
+    measurement.warn_if_busy(found)
+    if measurement.protocol.sustained:
+        measurement.sustain()
+    else:
+        measurement.repeat()
+    return [row for contender in list(measurement.contenders) if (row := measurement.finish(contender))]
 
 
 @dataclass
@@ -131,11 +143,30 @@ class Measurement:
 
     def load(self) -> None:
         """Load one method after the other; all of them stay."""
-        for index, order in enumerate(self.orders):
-            contender = Contender(order, self._open.enter_context(self._process(index)), self._name(index))
-            self.say(f"load {contender.name}")
-            self.contenders.append(contender)
-            self._try(contender, contender.load)
+        for index in range(len(self.orders)):
+            self.start(index)
+
+    def start(self, index: int) -> Contender | None:
+        """Load one method; None where that fails."""
+        contender = Contender(self.orders[index], self._open.enter_context(self._process(index)), self._name(index))
+        self.say(f"load {contender.name}")
+        self.contenders.append(contender)
+        self._try(contender, contender.load)
+        return contender if contender in self.contenders else None
+
+    def end(self, contender: Contender) -> None:
+        """Let go of a method and its memory."""
+        contender.process.kill()
+        self.contenders.remove(contender)
+
+    def weights_bytes(self, index: int) -> int | None:
+        """Ask a process of its own how many bytes a method's weights will take; None where that is not known."""
+        with self._process(index) as process:
+            try:
+                found: int | None = process.ask("weights", **self.orders[index].model_dump())
+            except BenchError:  # loading it will say why
+                return None
+        return found
 
     def warn_if_busy(self, found: Machine) -> None:
         """Say where other programs took cores while the methods were loaded."""
@@ -202,11 +233,13 @@ class Measurement:
             macs_per_image=macs_of(facts.values()),
             stages=stages,
             composed=composed(stages.values()) if stages else None,
+            composition=composition(stages) if stages else None,
+            notes=list(dict.fromkeys(turn.note for turns in contender.turns.values() for turn in turns if turn.note)),
         )
         if turns := contender.turns.get(END_TO_END):
             row.sustained = sustained_of(turns) if self.protocol.sustained else None
             turns = turns[-STEADY_WINDOWS:] if row.sustained else turns
-            row.end_to_end = timing([turn.seconds for turn in turns])
+            row.end_to_end = timing_of(turns)
         row.energy = energy_of(row, known, turns or [])
         return row
 

@@ -9,6 +9,7 @@ from itertools import permutations
 from ...metrics.timing import (
     MARGIN,
     NOISY,
+    RANKING_LEVEL,
     STEADY_WINDOWS,
     PairedRatio,
     has_settled,
@@ -51,6 +52,15 @@ def timing(rounds: Sequence[Sequence[float]]) -> Timing:
     )
 
 
+def timing_of(turns: Sequence[Samples]) -> Timing:
+    """Return what the calls of all turns took; where a device timed itself, single calls are not known."""
+    found = timing([turn.seconds for turn in turns])
+    if all(turn.each == "call" for turn in turns):
+        return found
+    counts = [turn.count for turn in turns if turn.count is not None]
+    return found.model_copy(update={"p90_s": None, "n": sum(counts) or None, "each": turns[0].each})
+
+
 def composed(stages: Iterable[StageResult]) -> Timing:
     """Return seconds per picture as the sum of stages: the medians of a round times their forwards."""
     parts = [[statistics.median(each) * stage.forwards for each in stage.timing.rounds] for stage in stages]
@@ -69,6 +79,28 @@ def comparisons(rows: Sequence[LatencyRow]) -> Iterator[Comparison]:
                 row=index, base=0, what=what, ratio=ratio.ratio, interval=interval, level=ratio.level, p=ratio.p,
                 verdict=ratio.verdict, words=in_words(ratio, len(base)),
             )  # fmt: skip
+
+
+def imported_comparisons(rows: Sequence[LatencyRow]) -> Iterator[Comparison]:
+    """Compare imported rows with the first one of the same file, without a verdict: they were not timed in turns."""
+    first: dict[str, int] = {}
+    for index, row in enumerate(rows):
+        base = first.setdefault(row.imported, index) if row.imported else index
+        ours, theirs = _timings(row), _timings(rows[base])
+        for what in (name for name in ours if name in theirs and base != index):
+            ratio = ours[what].median_s / theirs[what].median_s
+            change = f"{ratio - 1:+.1%}".replace("%", " %")
+            words = f"not ranked: {change} over {rows[base].name}, measured elsewhere and not in turns"
+            yield Comparison(
+                row=index,
+                base=base,
+                what=what,
+                ratio=ratio,
+                level=RANKING_LEVEL,
+                p=1.0,
+                verdict="not ranked",
+                words=words,
+            )
 
 
 def in_words(found: PairedRatio, rounds: int) -> str:
@@ -102,7 +134,7 @@ def macs_of(stages: Iterable[StageFacts]) -> int | None:
 
 
 def stage_result(fact: StageFacts, turns: Sequence[Samples]) -> StageResult:
-    return StageResult(**fact.model_dump(), timing=timing([turn.seconds for turn in turns]), joules=_joules(turns))
+    return StageResult(**fact.model_dump(), timing=timing_of(turns), joules=_joules(turns))
 
 
 def _joules(turns: Sequence[Samples]) -> float | None:
@@ -143,7 +175,7 @@ def notes_of(
         if found.cpu_limit and threads and threads > found.cpu_limit:
             limit = f"where its container may use {found.cpu_limit:g} cores"
             yield f"{row.name} ran {threads} threads {limit}: it was held back"
-        noisy = {name: each.spread for name, each in _timings(row).items() if each.spread > NOISY}
+        noisy = {name: each.spread for name, each in _timings(row).items() if each.spread and each.spread > NOISY}
         if noisy:
             listed = ", ".join(f"{name} {value:.0%}".replace("%", " %") for name, value in noisy.items())
             yield f"{row.name}: noisy, rounds scatter by {listed}"

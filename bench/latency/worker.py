@@ -15,12 +15,13 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, Field
 
 from ...core.errors import BenchError
 from ...reports.latency import END_TO_END, Memory, StageFacts
+from ..devices.base import SelfTimed
 from ..environment import status_bytes
 
 if TYPE_CHECKING:
@@ -32,6 +33,11 @@ LONG_S = 1.0
 
 class Order(BaseModel):
     """What a worker is to load."""
+
+    threads: int | None = None
+    tflite: str | None = None
+    benchmark_model: str | None = None
+    """As ``devices.base.DeviceOptions`` has them."""
 
     method: str
     device: str
@@ -52,7 +58,7 @@ class Loaded(BaseModel):
     fingerprint: str
     settings: dict[str, Any]
     about: dict[str, Any]
-    load_s: float
+    load_s: float | None
     names: list[str]
     """What can be timed: stages in the order they run, then ``end_to_end``."""
     weights_bytes: int | None
@@ -64,6 +70,12 @@ class Samples(BaseModel):
     """One turn at one stage."""
 
     seconds: list[float]
+    each: Literal["call", "median", "mean"] = "call"
+    """What of how many calls ``seconds`` holds."""
+    count: int | None = None
+    """How many calls there were, where ``seconds`` is not of single ones."""
+    note: str | None = None
+    """What a reader must know of this turn."""
     joules: float | None = None
     """Of all of them."""
     megahertz: float | None = None
@@ -82,27 +94,28 @@ class Worker:
         from ...core.weights import WeightsFinder
         from ..commands import quiet_libraries
         from ..devices import make_device
+        from ..devices.base import DeviceOptions
 
         quiet_libraries()
-        self.device = make_device(order.device)
+        options = DeviceOptions(order.threads, order.tflite, order.benchmark_model)
+        self.device = make_device(order.device, options)
         self.device.check()
         self.memory_found = Memory(before_bytes=status_bytes("VmRSS"))
         self.adapter = make_adapter(order.method, Settings(**order.sampling))
         self.adapter.weights = WeightsFinder(offline=order.offline)
         fingerprint = self.adapter.fingerprint()  # fetches what is missing, and reads the files into the system's cache
         start = time.perf_counter()
-        self.device.load(self.adapter, order.dtype)
-        load_s = time.perf_counter() - start
+        told = self.device.load(self.adapter, order.dtype)
+        load_s = time.perf_counter() - start if told is None else told
         self.memory_found.loaded_bytes = status_bytes("VmRSS")
         self.request = sample_request(order, self.adapter.traits)
-        self.calls = self.device.stages(self.adapter, self.request)
-        if order.end_to_end:
+        self.calls = dict(self.device.stages(self.adapter, self.request))
+        if order.end_to_end and self.device.whole:
             self.calls[END_TO_END] = self.device.picture(self.adapter, self.request)
         if not self.calls:
             raise BenchError(f"'{order.method}' declares no stages: leave out --no-end-to-end")
         self.last_s = dict.fromkeys(self.calls, 0.0)
         self.meter = self.device.meter()
-        files = self.adapter.weight_files()
         return Loaded(
             checkpoint=self.adapter.checkpoint,
             fingerprint=fingerprint,
@@ -110,18 +123,36 @@ class Worker:
             about=self.device.about(),
             load_s=load_s,
             names=list(self.calls),
-            weights_bytes=sum(file.stat().st_size for file in files) if files else None,
+            weights_bytes=self._file_bytes(),
             energy_source=getattr(self.meter, "source", None),
             energy_reason=getattr(self.meter, "reason", None),
         )
 
+    def weights(self, order: Order) -> int | None:
+        """Return how many bytes the weights will take, from their structure alone; None where that is not known."""
+        from ...adapters import make_adapter
+        from ...adapters.checkpoints import structure_only, torch_dtype
+        from ...adapters.counting import count_params
+
+        adapter = make_adapter(order.method)
+        with structure_only():
+            adapter.load("meta", "fp32")
+        modules = {stage.module for stage in adapter.stages().values()}
+        size = torch_dtype(order.dtype).itemsize if modules else 0
+        return sum(count_params(module) for module in modules) * size or None
+
     def first(self) -> float:
         """Return the seconds of the first picture; of the first forward of every stage where no pictures are made."""
         names = [END_TO_END] if END_TO_END in self.calls else list(self.calls)
-        return sum(self._call(name) for name in names)
+        return sum(self._first(name) for name in names)
 
     def warm(self, name: str) -> int:
-        """Call until a second has passed, once at least; return how often that was."""
+        """Call until a second has passed, once at least; return how often that was.
+
+        Never where the device times itself: it warms up in every turn.
+        """
+        if isinstance(self.calls[name], SelfTimed):
+            return 0
         start, count = time.perf_counter(), 0
         while not count or time.perf_counter() - start < LONG_S:
             self._call(name)
@@ -132,6 +163,9 @@ class Worker:
         """Time calls one by one: at least ``iterations``, and until ``seconds`` have passed."""
         from ..devices.energy import Meter
 
+        if isinstance(call := self.calls[name], SelfTimed):
+            found = call.turn(iterations, seconds)
+            return Samples(seconds=[found.seconds], each=found.of, count=found.count, note=found.note)
         if self.last_s[name] < LONG_S:  # the others have computed since: the caches hold their weights
             self._call(name)
         gc.collect()
@@ -139,16 +173,18 @@ class Worker:
         meter = self.meter if isinstance(self.meter, Meter) else None
         try:
             before = meter.joules() if meter else 0.0
-            found, start = list[float](), time.perf_counter()
-            while len(found) < iterations or time.perf_counter() - start < seconds:
-                found.append(self._call(name))
+            taken, start = list[float](), time.perf_counter()
+            while len(taken) < iterations or time.perf_counter() - start < seconds:
+                taken.append(self._call(name))
             joules = meter.joules() - before if meter else None
         finally:
             gc.enable()
-        return Samples(seconds=[round(value, 9) for value in found], joules=joules, megahertz=self.device.megahertz())
+        return Samples(seconds=[round(value, 9) for value in taken], joules=joules, megahertz=self.device.megahertz())
 
     def memory(self) -> Memory:
         """Return what memory was taken up to now."""
+        if self.device.remote:
+            return Memory(accelerator_peak_bytes=self.device.peak_memory())
         peak = {"peak_bytes": status_bytes("VmHWM"), "accelerator_peak_bytes": self.device.peak_memory()}
         return self.memory_found.model_copy(update=peak)
 
@@ -171,9 +207,20 @@ class Worker:
 
         return sum(count_params(module) for module in {s.module for s in self.adapter.stages().values()}) or None
 
+    def _file_bytes(self) -> int | None:
+        found = self.device.file_bytes()
+        files = self.adapter.weight_files() if found is None else []
+        return sum(file.stat().st_size for file in files) if files else found
+
+    def _first(self, name: str) -> float:
+        call = self.calls[name]
+        return call.first_s if isinstance(call, SelfTimed) else self._call(name)
+
     def _call(self, name: str) -> float:
+        call = self.calls[name]
+        assert not isinstance(call, SelfTimed)
         start = time.perf_counter()
-        measured = self.calls[name]()
+        measured = call()
         self.last_s[name] = time.perf_counter() - start if measured is None else measured
         return self.last_s[name]
 
@@ -207,7 +254,7 @@ def _macs(stage: Any, request: Request) -> int | None:
         return None
 
 
-def serve(worker: Worker, questions: Iterator[dict[str, Any]], answers: IO[str]) -> None:
+def serve(worker: object, questions: Iterator[dict[str, Any]], answers: IO[str]) -> None:
     """Answer all questions; an error is an answer, too."""
     for question in questions:
         try:
@@ -219,8 +266,8 @@ def serve(worker: Worker, questions: Iterator[dict[str, Any]], answers: IO[str])
         print(json.dumps(answer), file=answers, flush=True)
 
 
-def _ask(worker: Worker, ask: str, **details: Any) -> Any:
-    if ask == "load":
+def _ask(worker: object, ask: str, **details: Any) -> Any:
+    if ask in ("load", "weights"):
         details = {"order": Order.model_validate(details)}
     return getattr(worker, ask)(**details)
 
@@ -258,6 +305,11 @@ def _first_to_die() -> None:
         Path("/proc/self/oom_score_adj").write_text("1000")
 
 
-if __name__ == "__main__":
+def answer_questions(worker: object) -> None:
+    """Answer by the public methods of ``worker`` whatever is asked on standard input, until nobody is there to ask."""
     _first_to_die()
-    serve(Worker(), _questions(), _own_stdout())
+    serve(worker, _questions(), _own_stdout())
+
+
+if __name__ == "__main__":
+    answer_questions(Worker())

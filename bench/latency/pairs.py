@@ -1,0 +1,110 @@
+"""One method at a time beside the first, where all of them together do not fit into memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from ...reports.latency import Comparison, Failed, LatencyRow, Machine
+from .machine import available_bytes
+from .protocol import Contender, Measurement
+from .results import comparisons, composed, timing
+from .worker import Order
+
+LIBRARIES_BYTES = 1e9
+"""Python with PyTorch, diffusers and transformers, imported: 0.6 GB to 1 GB resident."""
+ACTIVATION_BYTES = 1.5e9
+"""Of SD's decoder for a picture of 512×512 in two bytes a number, measured; all other stages take less."""
+
+
+class Measured(NamedTuple):
+    """What became of the methods of a suite."""
+
+    rows: list[LatencyRow]
+    comparisons: list[Comparison]
+    skipped: list[Failed]
+
+
+class _Pair(NamedTuple):
+    row: LatencyRow
+    rounds: slice
+    """Which of the first row's rounds were timed in turns with it."""
+
+
+def measure_pairs(measurement: Measurement, found: Machine) -> Measured:
+    """Time each method in turns with the first one, which stays; the others are loaded one by one and let go.
+
+    A method that would not fit into what memory is free is skipped, with the reason.
+    """
+    skipped = list[Failed]()
+    base = _start(measurement, 0, skipped)
+    measurement.warn_if_busy(found)
+    pairs = list[_Pair]()
+    for index in range(1, len(measurement.orders)):
+        start = _rounds_of(base)
+        contender = _start(measurement, index, skipped)
+        if contender is None:
+            continue
+        measurement.repeat()
+        if contender in measurement.contenders and (row := measurement.finish(contender)):
+            pairs.append(_Pair(row, slice(start, _rounds_of(base))))
+            measurement.end(contender)
+    if base is None or base not in measurement.contenders:
+        return Measured([pair.row for pair in pairs], [], skipped)
+    if not base.turns:
+        measurement.repeat()
+    first = measurement.finish(base)
+    rows = [*([first] if first else []), *(pair.row for pair in pairs)]
+    return Measured(rows, list(_compared(first, pairs)) if first else [], skipped)
+
+
+def _start(measurement: Measurement, index: int, skipped: list[Failed]) -> Contender | None:
+    order = measurement.orders[index]
+    if lacking := _lacking(measurement, index):
+        measurement.say(f"skipped {order.method}: {lacking}")
+        skipped.append(Failed(method=order.method, device=order.device, dtype=order.dtype, reason=lacking))
+        return None
+    return measurement.start(index)
+
+
+def _lacking(measurement: Measurement, index: int) -> str | None:
+    """Say what memory a method would need and is not there; None where it fits, or nobody knows."""
+    order = measurement.orders[index]
+    if not order.device.startswith("cpu"):
+        return None
+    weights, available = measurement.weights_bytes(index), available_bytes()
+    if weights is None or available is None or (needed := needed_bytes(order, weights)) <= available:
+        return None
+    beside = " beside the first method" if index else ""
+    return (
+        f"it needs about {needed / 1e9:.1f} GB of memory{beside}, {available / 1e9:.1f} GB are free: free some, or "
+        "--dtype bf16"
+    )
+
+
+def needed_bytes(order: Order, weights: int) -> float:
+    """Return about how much memory a method takes on a processor, from the bytes of its weights."""
+    size = order.width * order.height / 512**2 * (2 if order.dtype == "fp32" else 1)
+    return LIBRARIES_BYTES + weights + ACTIVATION_BYTES * size
+
+
+def _rounds_of(contender: Contender | None) -> int:
+    return max((len(turns) for turns in contender.turns.values()), default=0) if contender else 0
+
+
+def _compared(first: LatencyRow, pairs: Sequence[_Pair]) -> Iterator[Comparison]:
+    for index, pair in enumerate(pairs, 1):
+        for found in comparisons([_restricted(first, pair.rounds), pair.row]):
+            yield found.model_copy(update={"row": index})
+
+
+def _restricted(row: LatencyRow, rounds: slice) -> LatencyRow:
+    """A row as it was in some of its rounds."""
+    stages = {
+        name: stage.model_copy(update={"timing": timing(stage.timing.rounds[rounds])})
+        for name, stage in row.stages.items()
+    }
+    whole = row.end_to_end and timing(row.end_to_end.rounds[rounds])
+    return row.model_copy(
+        update={"stages": stages, "composed": composed(stages.values()) if stages else None, "end_to_end": whole}
+    )
