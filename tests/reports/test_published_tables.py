@@ -13,7 +13,7 @@ from t2ibench.reports.comparable import reproduction, verdict, why_not
 from t2ibench.reports.fields import Measured
 from t2ibench.reports.formats import FORMATS, as_json
 from t2ibench.reports.paper import paper_table, published_table
-from t2ibench.reports.published import Published, load_published, published_names, published_summaries
+from t2ibench.reports.published import Ours, Published, load_published, published_names, published_summaries
 from t2ibench.reports.schema import Cost, Result, Run, RunSettings, SuiteInfo
 
 SD15 = "stable-diffusion-v1-5/stable-diffusion-v1-5"
@@ -236,6 +236,8 @@ def test_settings_are_no_results() -> None:
     row = full_size(published)
     row.result.settings.steps = 8
     assert verdict(published, "steps", [row]) == ("published", None)
+    published.rows[0].ours = Ours(method="sd15")
+    published.rows[0].values["steps"] = "8"
     assert reproduction(published, "steps", row) == ("measured", None)
     assert verdict(load_published("unitune"), "preferred", [full_size(load_published("unitune"))]) == (
         "published",
