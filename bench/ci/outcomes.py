@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ Outcome = Literal["passed", "failed", "error", "skipped"]
 WHOLE = "bench gate", "verdict"
 """The method and metric of the case that stands for the gate as a whole."""
 
-_REASON = "what is needed was not judged: see the notes of the gate"
+_OUTCOMES: Mapping[str, Outcome] = {"pass": "passed", "fail": "failed", "could-not-measure": "error"}
 
 
 class Case(NamedTuple):
@@ -38,8 +39,37 @@ def cases(found: Gate) -> list[Case]:
 
     Where no row says why the verdict is what it is, a last case does.
     """
-    made = [_case(row) for row in found.rows if row.kind != "time" or row.required or row.verdict == "fail"]
-    return [*made, *_whole(found, made)]
+    made = [_case(row) for row in found.rows if _is_case(row)]
+    explained = found.verdict == "pass" or any(case.outcome in ("failed", "error") for case in made)
+    return made if explained else [*made, whole(found)]
+
+
+def whole(found: Gate) -> Case:
+    """Return the case that stands for the gate as a whole."""
+    told = [_case(row) for row in found.rows if _is_case(row)]
+    outcome: Outcome = _OUTCOMES[found.verdict] if found.verdict else "skipped"
+    rows = [f"{case.name}: {case.reason}" for case in told if case.outcome == outcome != "passed"]
+    return Case(*WHOLE, outcome, "; ".join(rows or (found.notes if outcome == "error" else [])))
+
+
+def row_names(path: Path) -> list[tuple[str, str]]:
+    """Return method and metric of the rows that a gate against a run, a baseline or a file of timings is made of.
+
+    Told from it alone, as the rows of it beside itself. Raises BenchError where it cannot be read.
+    """
+    from ..gating.gate import compare
+    from ..gating.imported import imported
+    from ..gating.sides import Looker, open_side
+
+    found = imported(path, path)
+    if found is None:
+        side = open_side(path)
+        found = compare(side, side, Looker())
+    return [(row.method, row.metric) for row in found.rows if _is_case(row)]
+
+
+def _is_case(row: GateRow) -> bool:
+    return row.kind != "time" or row.required or row.verdict == "fail"
 
 
 def _case(row: GateRow) -> Case:
@@ -52,13 +82,5 @@ def _case(row: GateRow) -> Case:
 
 
 def _outcome(row: GateRow) -> Outcome:
-    if row.verdict == "could-not-measure":
-        return "error" if row.required else "skipped"
-    return "failed" if row.verdict == "fail" else "passed"
-
-
-def _whole(found: Gate, made: Sequence[Case]) -> Iterator[Case]:
-    said = {case.outcome for case in made}
-    if found.verdict == "could-not-measure" and "error" not in said:
-        notes = "; ".join(found.notes)
-        yield Case(*WHOLE, "error", f"{_REASON}: {notes}" if notes else _REASON)
+    assert row.verdict is not None
+    return _OUTCOMES[row.verdict] if row.required or row.verdict != "could-not-measure" else "skipped"

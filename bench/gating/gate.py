@@ -62,7 +62,8 @@ class RunName(_Part):
     path: str
     suite: str
     created: str
-    seed: int
+    seed: int | None
+    """None of what was measured elsewhere."""
 
 
 class Gate(_Part):
