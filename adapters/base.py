@@ -89,6 +89,8 @@ class Adapter(ABC):
     """Where the weights come from: a hub id, a folder, or None."""
     weights: WeightsFinder = WeightsFinder()
     """Where single weight files are looked up; ``bench`` sets it before anything is loaded."""
+    inside = ""
+    """What it does inside its networks while it generates, so that they cannot be exported as they are; mostly none."""
     public = True
     """Whether the authors' weights can be had; where not, ``checkpoint`` must be given, or a suite skips the method."""
     official: bool | None = None

@@ -51,6 +51,8 @@ class PlugAndPlay(Editing):
     sources, so that bits do not depend on what is remembered.
     """
 
+    inside = "replaces what layers of the UNet give"
+
     def __init__(
         self,
         *,

@@ -57,6 +57,8 @@ class UniTune(SDEdit):
     together, so that which of them do can change the last bits; sources take turns.
     """
 
+    inside = "trains the UNet"
+
     def __init__(
         self,
         *,

@@ -125,7 +125,7 @@ class AdapterRow(Row):
         self.method, self.adapter, self.device, self.dtype = method, adapter, device, dtype
         self.checkpoint, self.size = adapter.checkpoint, (requests[0].height, requests[0].width)
         self.identity = [
-            *_codes(adapter), dict(adapter.options), asdict(adapter.settings), adapter.fingerprint(),
+            *method_code(adapter), dict(adapter.options), asdict(adapter.settings), adapter.fingerprint(),
             dtype, device.partition(":")[0],
         ]  # fmt: skip
         self.jobs = [Job(self._key(r), r.prompt_id, r.sample, r.prompt, r) for r in requests]
@@ -359,9 +359,9 @@ def digest(parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 
-def _codes(adapter: Adapter) -> list[Any]:
+def method_code(adapter: Adapter) -> list[Any]:
     """What tells one version of a method, and of those it sits on, from another."""
-    return [*_code(type(adapter)), *(_codes(adapter.base) if adapter.base else ())]
+    return [*_code(type(adapter)), *(method_code(adapter.base) if adapter.base else ())]
 
 
 def _code(kind: type) -> list[Any]:

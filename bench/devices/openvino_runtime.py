@@ -1,0 +1,78 @@
+"""OpenVINO on the processor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .exported import Exported
+from .exports import Arrays, Need, Session, Subject, export
+from .onnx_runtime import FILE as ONNX_FILE
+
+FILE = "graph.xml"
+HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
+"""The arithmetic for each precision: left to itself OpenVINO takes bf16 where the processor has it, whatever is asked."""
+NEEDED = {"bf16": "BF16", "fp16": "FP16"}
+"""What OpenVINO calls the ability of a processor to compute in a precision."""
+
+
+class OpenVino(Exported):
+    """OpenVINO's plug-in for processors.
+
+    bf16 and fp16 are arithmetic, where the processor has it; the weights' file stays fp32 for bf16. int8 is NNCF's
+    ``compress_weights``: weights in 8 bits by channel, arithmetic in fp32.
+    """
+
+    name = "openvino"
+    packages = ("openvino", "nncf", "onnx")
+    modules = ("openvino", "nncf", "onnx")
+    kept = {"fp32": "fp32", "bf16": "fp32", "fp16": "fp16", "int8": "int8"}
+
+    @classmethod
+    def lacks(cls, dtype: str) -> str | None:
+        if dtype in NEEDED:
+            import openvino
+
+            if NEEDED[dtype] not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+                return f"this processor has no {dtype} arithmetic"
+        return super().lacks(dtype)
+
+    def need(self, dtype: str) -> Need:
+        return Need(memory=12, disk={"fp32": 8, "bf16": 8, "fp16": 10, "int8": 9}[dtype])
+
+    def convert(self, subject: Subject, folder: Path) -> None:
+        import openvino
+
+        from .onnx_runtime import OnnxRuntime
+
+        # Tracing the network itself takes OpenVINO 30 times as long as reading its ONNX.
+        source = export(self.beside(OnnxRuntime), subject, "fp32").folder / ONNX_FILE
+        openvino.save_model(openvino.Core().read_model(source), folder / FILE, compress_to_fp16=False)
+
+    def reduce(self, fp32: Path, folder: Path, dtype: str) -> None:
+        import openvino
+
+        model = openvino.Core().read_model(fp32 / FILE)
+        if dtype == "int8":
+            import nncf
+
+            model = nncf.compress_weights(model, mode=nncf.CompressWeightsMode.INT8_ASYM)
+        openvino.save_model(model, folder / FILE, compress_to_fp16=dtype == "fp16")
+
+    def open(self, folder: Path, dtype: str) -> Session:
+        import openvino
+
+        options = {"INFERENCE_PRECISION_HINT": HINTS[dtype], "INFERENCE_NUM_THREADS": self.threads}
+        compiled = openvino.Core().compile_model(folder / FILE, "CPU", options)
+        places = [int(given.any_name.removeprefix("in")) for given in compiled.inputs]
+        request, answers = compiled.create_infer_request(), range(len(compiled.outputs))
+
+        def compute(arrays: Sequence[NDArray[Any]]) -> Arrays:
+            found = request.infer([arrays[place] for place in places])
+            return [np.array(found[answer]) for answer in answers]  # the next call writes into the same memory
+
+        return compute
