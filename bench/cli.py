@@ -62,6 +62,14 @@ PR_EXAMPLES = """
   bench comment runs/pr/gate.md
 """
 
+COMPARE_EXAMPLES = """
+[bold]Examples[/bold]
+
+  bench compare runs/main runs/change
+
+  bench compare runs/main runs/change runs/other --html compare.html --markdown compare.md
+"""
+
 AB_EXAMPLES = """
 [bold]Examples[/bold]
 
@@ -98,6 +106,10 @@ LATENCY_EXAMPLES = """
   bench latency 'sd15,controlnet[condition=canny]' --device cuda,cuda+compile --dtype bf16
 
   bench latency sd15,snapfusion[checkpoint=DIR] --no-end-to-end --pytest-benchmark-json latency-benchmark.json
+
+  bench latency --suite latency-mini
+
+  bench latency 'sd15[checkpoint=zoo:mini-sd]' --device adb:SERIAL+gpu --tflite-dir exported/ --benchmark-model FILE
 """
 
 EXPORT_EXAMPLES = """
@@ -149,6 +161,12 @@ Github = Annotated[
     ),
 ]
 AsMarkdown = Annotated[bool, typer.Option("--markdown", help="Print GitHub's Markdown.")]
+Link = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL", help="Where Markdown finds the HTML; else the file written with it.", show_default=False
+    ),
+]
 Embed = Annotated[
     Literal["thumbnails", "all", "none"],
     typer.Option(
@@ -223,12 +241,17 @@ def report(
     html: Annotated[Path | None, typer.Option(help="Write the HTML report here.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="Write the Markdown report here.")] = None,
     embed: Embed = "thumbnails",
+    link: Link = None,
+    offline: Offline = False,
     json_: Json = False,
 ) -> None:
-    """Print a run's table and write its reports anew."""
+    """Print a run's table and write its reports anew.
+
+    Of several runs --html and --markdown are what 'bench compare' writes: the others against the first.
+    """
     from .commands import report_command
 
-    report_command(runs, html, markdown, embed, json_)
+    report_command(runs, html, markdown, embed, link, offline, json_)
 
 
 @app.command(epilog=EXPORT_EXAMPLES)
@@ -281,13 +304,22 @@ def table(
 @app.command(epilog=LATENCY_EXAMPLES)
 def latency(
     methods: Annotated[
-        str,
-        typer.Argument(metavar="METHOD[,METHOD...]", help="Methods; the first is what the others are compared with."),
-    ],
+        str | None,
+        typer.Argument(
+            metavar="[METHOD[,METHOD...]]",
+            help="Methods; the first is what the others are compared with. With --suite names of its rows.",
+        ),
+    ] = None,
+    suite: Annotated[
+        str | None, typer.Option(help="latency (full size, random weights) or latency-mini.", show_default=False)
+    ] = None,
     device: Annotated[
         str, typer.Option(help="Devices ('bench ls devices'), comma between; +compile behind one compiles.")
     ] = "auto",
-    dtype: Annotated[str, typer.Option(help="fp32, bf16, fp16, comma between.")] = "fp32",
+    dtype: Annotated[
+        str | None,
+        typer.Option(help="fp32, bf16, fp16, comma between; else fp32, or the suite's.", show_default=False),
+    ] = None,
     size: Annotated[
         str | None,
         typer.Option(
@@ -295,13 +327,29 @@ def latency(
         ),
     ] = None,
     min_seconds: Annotated[
-        float, typer.Option(min=0, help="Each stage is timed at least so long, in all rounds.")
-    ] = 10.0,
-    iterations: Annotated[int, typer.Option(min=1, help="And called at least so often.")] = 10,
-    rounds: Annotated[int, typer.Option(min=1, help="Turns that the methods take; 8 at least to rank them.")] = 10,
+        float | None,
+        typer.Option(
+            min=0, help="Each stage is timed so long in all rounds; else 10 s, or the suite's.", show_default=False
+        ),
+    ] = None,
+    iterations: Annotated[
+        int | None,
+        typer.Option(min=1, help="And called so often at least; else 10, or as the suite.", show_default=False),
+    ] = None,
+    rounds: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Turns that the methods take, 8 to rank them; else 10, or the suite's.", show_default=False
+        ),
+    ] = None,
     end_to_end: Annotated[
-        bool, typer.Option("--end-to-end/--no-end-to-end", help="Make whole pictures, too; else the stages are summed.")
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--end-to-end/--no-end-to-end",
+            help="Make whole pictures, too; else the stages are summed. Else yes, or as the suite says.",
+            show_default=False,
+        ),
+    ] = None,
     sustained: Annotated[
         bool, typer.Option("--sustained", help="One method after the other, minute by minute, until it is steady.")
     ] = False,
@@ -311,7 +359,19 @@ def latency(
         typer.Option(min=1, help="Threads of the processor; else the libraries' choice.", show_default=False),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the order in the rounds, and of the pictures.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="For latency.json and latency.md; else runs/latency.")] = None,
+    tflite_dir: Annotated[
+        Path | None,
+        typer.Option(
+            help="For adb: a folder of .tflite stages, or of such folders by method.", envvar="T2IBENCH_TFLITE"
+        ),
+    ] = None,
+    benchmark_model: Annotated[
+        Path | None,
+        typer.Option(help="For adb: LiteRT's benchmark_model for the phone.", envvar="T2IBENCH_BENCHMARK_MODEL"),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="For latency.json and latency.md; else runs/latency, or runs/SUITE.")
+    ] = None,
     pytest_benchmark_json: Annotated[
         Path | None, typer.Option("--pytest-benchmark-json", help="Also write pytest-benchmark's JSON here.")
     ] = None,
@@ -434,6 +494,9 @@ def gate_(
     ] = None,
     junit: Junit = None,
     github: Github = None,
+    html: Annotated[Path | None, typer.Option(help="Write both runs side by side, the verdict first, here.")] = None,
+    embed: Embed = "thumbnails",
+    link: Link = None,
     device: Device = "auto",
     weights: Weights = None,
     offline: Offline = False,
@@ -447,21 +510,26 @@ def gate_(
     return gate_command(base, head, thresholds, asked)
 
 
-@app.command(epilog=GATE_EXAMPLES)
+@app.command(epilog=COMPARE_EXAMPLES)
 def compare(
     base: Annotated[Path, typer.Argument(metavar="BASE", help="A run's folder, or a baseline file.")],
-    head: Annotated[Path, typer.Argument(metavar="HEAD", help="That of another.")],
+    heads: Annotated[list[Path], typer.Argument(metavar="HEAD...", help="Those that are held against it.")],
+    html: Annotated[Path | None, typer.Option(help="Write the report, with pictures side by side, here.")] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write it as GitHub's Markdown here; - prints it.")
+    ] = None,
+    embed: Embed = "thumbnails",
+    link: Link = None,
     device: Device = "auto",
     weights: Weights = None,
     offline: Offline = False,
-    markdown: AsMarkdown = False,
     json_: Json = False,
 ) -> int:
-    """Print how the numbers of two runs differ, with intervals and without a verdict."""
+    """Show how the numbers and pictures of runs differ from those of a first, with intervals and without a verdict."""
     asked = dict(locals())
     from .gating.command import compare_command
 
-    return compare_command(base, head, asked)
+    return compare_command(base, heads, asked)
 
 
 @app.command(epilog=AB_EXAMPLES)

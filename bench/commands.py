@@ -51,12 +51,24 @@ def run_command(**asked: Any) -> int:
     return after(directory)
 
 
-def report_command(runs: Sequence[Path], html: Path | None, markdown: Path | None, embed: Embed, as_json: bool) -> None:
-    """``bench report``."""
+def report_command(
+    runs: Sequence[Path],
+    html: Path | None,
+    markdown: Path | None,
+    embed: Embed,
+    link: str | None,
+    offline: bool,
+    as_json: bool,
+) -> None:
+    """``bench report``; the report of several runs is that of ``bench compare``."""
+    from .gating.command import check_link, compare_command
     from .saved import rewrite
 
+    check_link(link)
     if len(runs) > 1 and (html or markdown):
-        raise BenchError("--html and --markdown take one run: name the runs one by one")
+        asked = {"html": html, "markdown": markdown, "embed": embed, "link": link, "json_": as_json}
+        compare_command(runs[0], runs[1:], {**asked, "device": "auto", "weights": None, "offline": offline})
+        return
     found = [load_run(path) for path in runs]
     if as_json:
         texts = [run.to_json().strip() for run in found]
@@ -67,7 +79,7 @@ def report_command(runs: Sequence[Path], html: Path | None, markdown: Path | Non
                 print(printable(str(path)))
             _print_run(run)
         if html or markdown or not as_json:
-            for written in rewrite(run, path, html, markdown, embed):
+            for written in rewrite(run, path, html, markdown, embed, link):
                 _say(f"report: {_sized(written)}")
 
 

@@ -13,13 +13,15 @@ from ..core.errors import BenchError
 from ..reports.schema import Picture, Run
 
 if TYPE_CHECKING:
+    from ..reports.facts import Judged
     from ..reports.gallery import Embed
-    from ..reports.html import Judged
     from ..reports.latency import LatencyRun
 
 PICTURES = "pictures.json"
 GATE = "gate.json"
 """What ``bench gate --json`` prints, in the folder of the run that it judges: the report says it first."""
+COMPARISON, COMPARISON_TEXT = "comparison.html", "comparison.md"
+"""The run beside the one of ``--baseline``."""
 LATENCY = "latency.json"
 """What ``bench latency`` wrote, in a run's folder: the report draws its stages."""
 
@@ -60,8 +62,18 @@ def _inside(directory: Path, name: str) -> Path:
     return path
 
 
-def rewrite(run: Run, path: Path, html: Path | None, markdown: Path | None, embed: Embed = "thumbnails") -> list[Path]:
-    """Write the reports of the run at ``path`` anew: to the files given, else beside its ``run.json``."""
+def rewrite(
+    run: Run,
+    path: Path,
+    html: Path | None,
+    markdown: Path | None,
+    embed: Embed = "thumbnails",
+    link: str | None = None,
+) -> list[Path]:
+    """Write the reports of the run at ``path`` anew: to the files given, else beside its ``run.json``.
+
+    ``link`` is where Markdown finds the HTML.
+    """
     import pandas as pd
 
     from ..reports.write import write_reports
@@ -78,7 +90,7 @@ def rewrite(run: Run, path: Path, html: Path | None, markdown: Path | None, embe
         html, markdown = directory / "report.html", directory / "report.md"
     judged, latency = load_verdict(directory, run), _latency(directory)
     return write_reports(
-        run, pictures, scores, markdown=markdown, html=html, embed=embed, judged=judged, latency=latency
+        run, pictures, scores, markdown=markdown, html=html, embed=embed, judged=judged, latency=latency, link=link
     )
 
 
@@ -87,7 +99,7 @@ def load_verdict(directory: Path, run: Run) -> Judged | None:
     file = directory / GATE
     if not file.is_file():
         return None
-    from ..reports.html import Judged
+    from ..reports.facts import Judged
     from .gating.gate import Gate
     from .gating.text import gate_table
 

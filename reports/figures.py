@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -58,8 +59,13 @@ class Names:
 
     def hover(self, row: Result, *lines: str) -> str:
         """The whole name, then what is to be said, a line each."""
-        name = "<br>".join(map(escaped, textwrap.wrap(clip(clean(row.method), 300), 60)))
-        return "<br>".join([f"<b>{name}</b>", *map(escaped, lines)])
+        return hover(row.method, *lines)
+
+
+def hover(method: str, *lines: str) -> str:
+    """The whole name of a method, then what is to be said, a line each."""
+    name = "<br>".join(map(escaped, textwrap.wrap(clip(clean(method), 300), 60)))
+    return "<br>".join([f"<b>{name}</b>", *map(escaped, lines)])
 
 
 def point(place: int, name: str, at: tuple[float, float], said: str, hollow: bool) -> dict[str, Any]:
@@ -130,8 +136,11 @@ def axis(key: str, higher: bool) -> dict[str, Any]:
 
 def seconds_axis(title: str, seconds: Sequence[float]) -> dict[str, Any]:
     """The axis of times, logarithmic where they lie far apart."""
-    apart = max(seconds) > _LOGARITHMIC * min(seconds)
-    return {"title": {"text": title}, **({"type": "log", "dtick": "D2"} if apart else {"rangemode": "tozero"})}
+    if max(seconds) <= _LOGARITHMIC * min(seconds):
+        return {"title": {"text": title}, "rangemode": "tozero"}
+    low, high = (math.floor(math.log10(end)) for end in (min(seconds), max(seconds)))
+    ticks = [float(f"{digit}e{power}") for power in range(low, high + 1) for digit in (1, 2, 5)]
+    return {"title": {"text": title}, "type": "log", "tickvals": ticks, "ticktext": [f"{tick:g}" for tick in ticks]}
 
 
 def value_of(row: Result, key: str) -> float | None:

@@ -28,10 +28,6 @@ MOST = 5000
 """Prompts or photos at most whose pictures can be found on the page."""
 SOURCE, REGIONS = "source", "regions"
 """What stands before the pictures made from it and is no condition map; prompts follow the word regions."""
-MOST = 5000
-"""Prompts or photos at most whose pictures can be found on the page."""
-GIVEN = {"regions": "regions", "source": "source"}
-"""What stands before the pictures made from it and is no condition map."""
 WORST = 4
 """Pictures per metric in the section of the worst."""
 
@@ -81,9 +77,9 @@ class Line(NamedTuple):
 
 
 class Ranking(NamedTuple):
-    """The worst pictures by one metric."""
+    """Pictures that are to be seen first, such as the worst by one metric."""
 
-    metric: str
+    title: str
     lines: list[Line]
 
 
@@ -96,26 +92,32 @@ class Gallery(NamedTuple):
     """What it shows when asked to, from the files beside it where they are not inside."""
     total: int
     """Prompts or photos with pictures; ``lines`` and ``rest`` are the first of them."""
-    worst: list[Ranking]
+    ranked: list[Ranking]
     setting: str | None
     """The setting whose values are columns, in a sweep."""
+
+
+Strips = Mapping[str, Sequence[Key]]
+"""The pictures of a line by what heads their strip: a method whose values or runs follow one another; else nothing."""
 
 
 class Chosen(NamedTuple):
     """Which pictures a report shows."""
 
-    lines: list[dict[str, list[Key]]]
-    """Of each prompt or photo, by the method that is swept; those of no sweep under an empty name."""
-    ranked: dict[str, list[Key]]
-    """The worst, by metric."""
+    lines: Sequence[Strips]
+    """Of each prompt or photo."""
+    ranked: Mapping[str, Sequence[Strips]]
+    """Those to be seen first, by what is said of them."""
     total: int
     """Prompts or photos with pictures."""
+    captions: Mapping[str, str] = {}
+    """What stands below the pictures of a method in place of its name, in strips with a head."""
 
     @property
     def keys(self) -> set[Key]:
         """All of them."""
-        shown = chain.from_iterable(keys for line in self.lines for keys in line.values())
-        return {*shown, *chain.from_iterable(self.ranked.values())}
+        shown = chain(self.lines, *self.ranked.values())
+        return {key for strips in shown for keys in strips.values() for key in keys}
 
 
 @dataclass
@@ -128,12 +130,11 @@ class Frames:
     """The small copies that the page holds, by their files; None where one cannot be read."""
     folders: dict[Path, str | None] = field(default_factory=dict)
 
-    def shot(self, label: str, about: str, file: Path, values: Mapping[str, float]) -> Shot:
+    def shot(self, label: str, about: str, file: Path, values: Mapping[str, str]) -> Shot:
         """A shot of ``file``; ``about`` is the prompt or photo."""
         full = self._link(file)
         src = self.inside.get(file, full)
-        texts = {key: metric_text(key, value) for key, value in values.items()}
-        return Shot(label, clip(clean(f"{label}: {about}"), 160), src, full, texts)
+        return Shot(label, clip(clean(f"{label}: {about}"), 160), src, full, values)
 
     def _link(self, file: Path) -> str | None:
         if self.beside is None:
@@ -175,19 +176,29 @@ def thumbnail(file: Path, side: int = THUMBNAIL) -> str | None:
 
 def choose(run: Run, pictures: Sequence[Picture], scores: pd.DataFrame, rows: int = ROWS) -> Chosen:
     """Choose the pictures of a report: the first ``rows`` prompts or photos, the worst by each metric."""
-    keys = dict.fromkeys(Key(p.method, p.prompt_id, p.sample) for p in pictures)
-    made = {key.method for key in keys}
+    made = {picture.method for picture in pictures}
     strips: dict[str, list[str]] = {}
     for result in run.results:
         if result.swept or result.method in made:  # a value without pictures keeps its column
             strips.setdefault(result.swept.method if result.swept else "", []).append(result.method)
-    prompts = list(dict.fromkeys((key.prompt_id, key.sample) for key in keys))
-    lines = [
+    better = directions(run)
+    ranked = {
+        f"{quantity(metric).name} {'↑' if better[metric] else '↓'}": [{"": [sample.key]} for sample in found]
+        for metric, found in worst(scores, better, WORST).items()
+    }
+    lines, total = in_strips(strips, pictures, rows)
+    captions = {result.method: f"{result.swept.value:.12g}" for result in run.results if result.swept}
+    return Chosen(lines, ranked, total, captions)
+
+
+def in_strips(strips: Mapping[str, Sequence[str]], pictures: Sequence[Picture], rows: int) -> tuple[list[Strips], int]:
+    """The first ``rows`` prompts or photos, with their pictures by the methods of ``strips``; how many there are."""
+    prompts = list(dict.fromkeys((picture.prompt_id, picture.sample) for picture in pictures))
+    lines: list[Strips] = [
         {name: [Key(method, *prompt) for method in methods] for name, methods in strips.items()}
         for prompt in prompts[:rows]
     ]
-    ranked = worst(scores, directions(run), WORST)
-    return Chosen(lines, {metric: [sample.key for sample in found] for metric, found in ranked.items()}, len(prompts))
+    return lines, len(prompts)
 
 
 def gallery(
@@ -203,24 +214,34 @@ def gallery(
 
     Raises BenchError where none is to be inside, and the page will not lie where it finds them.
     """
+    chosen = choose(run, pictures, scores, max(rows, MOST))
+    texts = {
+        key: {metric: metric_text(metric, value) for metric, value in values.items()}
+        for key, values in values_of(scores, chosen.keys).items()
+    }
+    setting = next((result.swept.setting for result in run.results if result.swept), None)
+    return hang(chosen, pictures, texts, rows=rows, beside=beside, embed=embed)._replace(setting=setting)
+
+
+def hang(
+    chosen: Chosen,
+    pictures: Sequence[Picture],
+    texts: Mapping[Key, Mapping[str, str]],
+    *,
+    rows: int = ROWS,
+    beside: Path | None = None,
+    embed: Embed = "thumbnails",
+) -> Gallery:
+    """Lay out and shrink chosen pictures; ``texts`` are their values by metric. Raises as ``gallery``."""
     by_key = {Key(p.method, p.prompt_id, p.sample): p for p in pictures}
-    chosen, better = choose(run, pictures, scores, max(rows, MOST)), directions(run)
     first, rest = chosen.lines[:rows], chosen.lines[rows:]
-    ranked = [(key, keys) for key, keys in chosen.ranked.items() if any(each in by_key for each in keys)]
-    opened = chain((keys for line in first for keys in line.values()), (keys for _, keys in ranked))
-    inside = {"none": [], "all": list(by_key), "thumbnails": list(chain.from_iterable(opened))}[embed]
+    there = {title: [one for one in found if _is_there(one, by_key)] for title, found in chosen.ranked.items()}
+    ranked = {title: found for title, found in there.items() if found}
+    opened = (key for strips in chain(first, *ranked.values()) for keys in strips.values() for key in keys)
+    inside = {"none": [], "all": list(by_key), "thumbnails": list(opened)}[embed]
     frames = Frames(beside, thumbnails(file for key in inside if key in by_key for file in _files(by_key[key])))
-    swept = {result.method: result.swept for result in run.results if result.swept}
-    captions = {method: f"{each.value:.12g}" for method, each in swept.items()}
-    stage = Stage(by_key, values_of(scores, chosen.keys), frames, captions)
-    rankings = [
-        Ranking(
-            f"{quantity(metric).name} {'↑' if better[metric] else '↓'}",
-            [stage.line({"": [key]}) for key in keys if key in by_key],
-        )
-        for metric, keys in ranked
-    ]
-    setting = next((each.setting for each in swept.values()), None)
+    stage = Stage(by_key, texts, frames, chosen.captions)
+    rankings = [Ranking(title, [stage.line(strips) for strips in found]) for title, found in ranked.items()]
     columns = (len(stage.given(keys, "")) for line in chosen.lines for keys in line.values())
     aligned = replace(stage, given_columns=max(columns, default=0))
     shown, others = ([aligned.line(line) for line in lines if _is_there(line, by_key)] for lines in (first, rest))
@@ -228,7 +249,7 @@ def gallery(
         raise BenchError(
             "a page without pictures inside finds them below its own folder: write it into that of the run"
         )
-    return Gallery(shown, others, chosen.total, rankings, setting)
+    return Gallery(shown, others, chosen.total, rankings, None)
 
 
 def _is_there(line: Mapping[str, Sequence[Key]], pictures: Mapping[Key, Picture]) -> bool:
@@ -248,15 +269,15 @@ class Stage:
     """All that is needed to lay out a line of pictures."""
 
     pictures: Mapping[Key, Picture]
-    values: Mapping[Key, Mapping[str, float]]
+    values: Mapping[Key, Mapping[str, str]]
     frames: Frames
     captions: Mapping[str, str]
-    """The values of a sweep, by method."""
+    """By method, in strips with a head."""
     given_columns: int = 0
     """Columns at least for what pictures were made from, so that those of methods are in line."""
 
-    def line(self, strips: Mapping[str, Sequence[Key]]) -> Line:
-        """The pictures of one prompt or photo, in strips by the method that is swept."""
+    def line(self, strips: Strips) -> Line:
+        """The pictures of one prompt or photo, in strips."""
         there = {name: keys for name, keys in strips.items() if any(key in self.pictures for key in keys)}
         first = next(self.pictures[key] for keys in there.values() for key in keys if key in self.pictures)
         name = f"{first.prompt_id} #{first.sample}" if first.sample else first.prompt_id
@@ -279,11 +300,11 @@ class Stage:
         return [self.frames.shot(label, about, file, {}) for file, label in files.items()]
 
     def made(self, method: str, keys: Sequence[Key], about: str) -> list[Shot]:
-        """The pictures themselves, a gap where a method has none; with the values of a sweep where it is laid out."""
+        """The pictures themselves, a gap where a method has none; with their captions in a strip with a head."""
         shots = (
             self.frames.shot(key.method, about, self.pictures[key].file, self.values.get(key, {}))
             if key in self.pictures
-            else Shot(key.method, "", None, None, {})
+            else Shot(key.method, "", None, None, self.values.get(key, {}))
             for key in keys
         )
-        return [shot._replace(caption=self.captions[shot.label]) if method else shot for shot in shots]
+        return [shot._replace(caption=self.captions.get(shot.label)) if method else shot for shot in shots]

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from .facts import environment, headline, identities
+from .facts import Judged, environment, headline, identities, row_notes
 from .gallery import ROWS, Embed, Gallery, Line, Shot, gallery
-from .grid import Table
 from .names import short_names
-from .plots import plotly_js, plots
+from .plots import Plot, plotly_js, plots
 from .schema import Picture, Result, Run
 from .table import build, directions
 from .text import quantity
@@ -25,19 +24,6 @@ if TYPE_CHECKING:
 
 _SMALL = 128
 """Pixels of the long side up to which pictures are enlarged without smoothing: their pixels are to be seen."""
-
-
-class Judged(NamedTuple):
-    """What a gate found of a run."""
-
-    status: Literal["pass", "fail", "could-not-measure"]
-    table: Table
-    """Its rows; the title says what was compared."""
-
-    @property
-    def word(self) -> str:
-        """The verdict as a headline."""
-        return self.status.replace("-", " ").capitalize()
 
 
 def html(
@@ -58,26 +44,43 @@ def html(
     ``embed`` decides which have small copies inside. Raises BenchError where there would be none to see.
     """
     shown = gallery(run, pictures, scores, rows=rows, beside=beside, embed=embed)
-    drawn = plots(run, latency)
+    short = short_names(result.method for result in run.results)
+    better = directions(run)
+    data = page_data(short, {key: (quantity(key).name, higher) for key, higher in better.items()}, shown)
     return templates().get_template("report.html.j2").render(
         run=run,
         headline=headline(run),
         table=build(run),
         judged=judged,
-        gallery=shown,
-        noun="photos" if run.suite.kind == "codec" else "prompts",
-        prompted=any(line.name for line in [*shown.lines, *shown.rest]),
-        small=any(0 < max(_sides(result)) <= _SMALL for result in run.results),
-        shape=_shape(run),
-        short=short_names(result.method for result in run.results),
-        titles=_Titles(),
-        data=_data(run, shown),
-        plots=drawn,
-        figures=[[{**choice.figure, "notes": choice.notes} for choice in plot.choices] for plot in drawn],
-        plotly=plotly_js() if drawn else "",
+        notes=row_notes(run),
         identities=identities(run),
         environment=environment(run),
+        **of_pictures([run], shown),
+        **of_plots(plots(run, latency)),
+        short=short,
+        titles=Titles(),
+        data=data,
+        changes={},
+        against={},
     )  # fmt: skip
+
+
+def of_pictures(runs: Sequence[Run], shown: Gallery) -> dict[str, Any]:
+    """What the templates know of the pictures of runs."""
+    results = [result for run in runs for result in run.results]
+    return {
+        "gallery": shown,
+        "noun": "photos" if runs[0].suite.kind == "codec" else "prompts",
+        "prompted": any(line.name for line in [*shown.lines, *shown.rest]),
+        "small": any(0 < max(_sides(result)) <= _SMALL for result in results),
+        "shape": _shape(results),
+    }
+
+
+def of_plots(drawn: Sequence[Plot]) -> dict[str, Any]:
+    """What the templates know of plots."""
+    figures = [[{**choice.figure, "notes": choice.notes} for choice in plot.choices] for plot in drawn]
+    return {"plots": drawn, "figures": figures, "plotly": plotly_js() if drawn else ""}
 
 
 def templates() -> Environment:
@@ -102,7 +105,7 @@ def _breakable(name: str) -> Markup:
     return Markup("<wbr>").join(re.split(r"(?<=[\[,:/])", name))
 
 
-class _Titles(dict[str, str]):
+class Titles(dict[str, str]):
     """How metrics are called, by their keys."""
 
     def __missing__(self, key: str) -> str:
@@ -110,21 +113,30 @@ class _Titles(dict[str, str]):
         return self[key]
 
 
-def _data(run: Run, shown: Gallery) -> Mapping[str, Any]:
-    """What the page's script knows: every row of pictures with its values, in the order of the gallery."""
+def page_data(
+    short: Mapping[str, str],
+    metrics: Mapping[str, tuple[str, bool]],
+    shown: Gallery,
+    changes: Iterable[str] = (),
+    against: Mapping[str, str] | None = None,
+) -> Mapping[str, Any]:
+    """What the page's script knows: every row of pictures with its values, in the order of the gallery.
+
+    ``short`` are the names of methods as captions have room for them, ``metrics`` names and directions by key, of which
+    ``changes`` are such from the base; ``against`` says by method which other its pictures are first compared with.
+    """
     lines = [*shown.lines, *shown.rest]
     valued = {key for line in lines for shot in line.shots for key in shot.values}
-    better = {key: higher for key, higher in directions(run).items() if key in valued}
-    methods = [result.method for result in run.results]
-    short = short_names(methods)
-    places = {method: place for place, method in enumerate(methods)}
-    inside = len(shown.lines)
+    kept = {key: found for key, found in metrics.items() if key in valued}
+    places = {method: place for place, method in enumerate(short)}
+    inside, moved = len(shown.lines), set(changes)
     return {
-        "methods": methods,
-        "short": [short[method] for method in methods],
-        "metrics": [{"name": quantity(key).name, "higher": higher} for key, higher in better.items()],
-        "lines": [_line(line, places, list(better), place >= inside) for place, line in enumerate(lines)],
-    }
+        "methods": list(short),
+        "short": list(short.values()),
+        "against": {places[method]: places[other] for method, other in (against or {}).items()},
+        "metrics": [{"name": name, "higher": up, "change": key in moved} for key, (name, up) in kept.items()],
+        "lines": [_line(line, places, list(kept), place >= inside) for place, line in enumerate(lines)],
+    }  # fmt: skip
 
 
 def _line(line: Line, places: Mapping[str, int], metrics: Sequence[str], alone: bool) -> list[Any]:
@@ -141,9 +153,9 @@ def _shot(shot: Shot, places: Mapping[str, int], metrics: Sequence[str], alone: 
     return [places.get(shot.label, shot.label), shot.caption, shot.full if alone else None, inside, values]
 
 
-def _shape(run: Run) -> str:
+def _shape(results: Sequence[Result]) -> str:
     """Width over height of the pictures: the room that they get before they are there."""
-    width, height = next((sides for result in run.results if min(sides := _sides(result)) > 0), (1, 1))
+    width, height = next((sides for result in results if min(sides := _sides(result)) > 0), (1, 1))
     return f"{width} / {height}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -60,12 +61,13 @@ class Plot(NamedTuple):
 
 def plots(run: Run, latency: LatencyRun | None = None) -> list[Plot]:
     """All plots that the run has numbers for; ``latency`` is what ``bench latency`` measured of its methods."""
-    found = [_trade_off(run), _distance_over_score(run), *_sweeps(run), _stages_of_run(run)]
+    found = [_trade_off(run), distance_over_score(run), *_sweeps(run), _stages_of_run(run)]
     if latency:
         found.append(_stages_measured(latency))
     return [plot for plot in found if plot.choices]
 
 
+@cache
 def plotly_js() -> str:
     """plotly.js as its package has it, gzipped, in base64: two fifths of its size."""
     import base64
@@ -158,7 +160,8 @@ def _timing_notes(rows: Sequence[_Timed], stage: str) -> Iterator[str]:
         yield "Hollow marks are on no front: they run no network that was counted, or their seconds include warming up."
 
 
-def _distance_over_score(run: Run) -> Plot:
+def distance_over_score(run: Run) -> Plot:
+    """The curves of a sweep: a line per method through its values, a figure per pair of distance and score."""
     better, groups, names = directions(run), _groups(run), Names(run)
     pairs = product(_of_families(better, DISTANCES), _of_families(better, SCORES))
     choices = [choice for pair in pairs if groups and (choice := _curve(*pair, groups, names))]

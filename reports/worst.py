@@ -27,14 +27,19 @@ class Worst(NamedTuple):
 def worst(scores: pd.DataFrame, directions: Mapping[str, bool], count: int) -> dict[str, list[Worst]]:
     """The ``count`` worst pictures by every metric that has per-image values, the worst first.
 
-    The worst picture of each method comes before the second worst of any, lest one bad method fill the list.
+    The worst picture of each method comes before the second worst of any, lest one bad method fill the list. Pictures
+    that are as good as the best are left out, unless there is but one.
     """
     found = {key: _worst(scores[scores["metric"] == key], better, count) for key, better in directions.items()}
     return {key: samples for key, samples in found.items() if samples}
 
 
 def _worst(scores: pd.DataFrame, higher_is_better: bool, count: int) -> list[Worst]:
-    ranked = scores.dropna(subset=["value"]).sort_values("value", ascending=higher_is_better, kind="stable")
+    known = scores.dropna(subset=["value"])
+    best = known["value"].max() if higher_is_better else known["value"].min()
+    if len(known) > 1:
+        known = known[known["value"] != best]
+    ranked = known.sort_values("value", ascending=higher_is_better, kind="stable")
     place = ranked.groupby("method").cumcount()
     first = ranked.assign(place=place).sort_values("place", kind="stable").head(count)
     rows = zip(first["method"], first["prompt_id"], first["sample"], first["value"], strict=True)

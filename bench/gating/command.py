@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,28 +13,45 @@ from ...core.errors import BenchError, printable
 from ...core.files import write_atomic
 from ...reports.ab import load_ab
 from ...reports.schema import load_run
-from ..saved import GATE, rewrite
+from ..saved import COMPARISON, COMPARISON_TEXT, GATE, rewrite
 from .sides import Looker, RunSide, Side, open_side
 from .thresholds import Thresholds, load_thresholds
 
 if TYPE_CHECKING:
+    from ...reports.comparison import Comparison
     from ...reports.gallery import Embed
     from .gate import Gate
 
 
 def gate_command(base: Path, head: Path, thresholds: Path | None, asked: Mapping[str, Any]) -> int:
-    """``bench gate``: print the verdict and return the exit status."""
+    """``bench gate``: print the verdict, write its page and return the exit status."""
+    check_link(asked["link"])
     found = judge_runs(base, head, thresholds, asked)
     if asked["out"] is not None:
         write_atomic(asked["out"], _json(found))
-    return deliver(found, asked)
+    if asked["html"] is not None:
+        _written(side_by_side(base, [(head, found)]), asked["html"], None, asked)
+    return deliver(found, asked, side_by_side(base, [(head, found)]) if asked["markdown"] else None)
+
+
+def side_by_side(base: Path, heads: Sequence[tuple[Path, Gate]]) -> Comparison | None:
+    """What was found of runs as their report has it; None for what has no pictures, such as files of timings."""
+    from .imported import load_timings
+    from .report import Against, comparison
+
+    if load_timings(base) is not None:
+        return None
+    return comparison(open_side(base), [Against(open_side(head), found) for head, found in heads])
 
 
 def judge_runs(base: Path, head: Path, thresholds: Path | None, asked: Mapping[str, Any]) -> Gate:
     """Return the verdict on a run. Raises BenchError where a file cannot be read."""
     from .gate import gate
+    from .imported import imported
 
     limits = load_thresholds(thresholds)
+    if (found := imported(base, head)) is not None:
+        return found
     timed = load_ab(asked["ab"]) if asked.get("ab") else None
     return gate(*_sides(base, head), limits, looker_of(asked), timed)
 
@@ -44,11 +62,48 @@ def keep(found: Gate, run: Path, embed: Embed = "thumbnails") -> None:
     rewrite(load_run(run), run, None, None, embed)
 
 
-def compare_command(base: Path, head: Path, asked: Mapping[str, Any]) -> int:
-    """``bench compare``: print the same rows without a verdict."""
+def compare_command(base: Path, heads: Sequence[Path], asked: Mapping[str, Any]) -> int:
+    """``bench compare``: print the same rows without a verdict, of each run against the first; write their report."""
     from .gate import compare
+    from .imported import imported
+    from .report import comparison_text
 
-    return _print(compare(*_sides(base, head), looker_of(asked)), asked)
+    check_link(asked["link"])
+    found = [timed for head in heads if (timed := imported(base, head, judged=False))]
+    if not found:
+        looker, first = looker_of(asked), open_side(base)
+        found = [compare(first, open_side(head), looker) for head in heads]
+    printed = asked["markdown"] == Path("-")
+    if printed and asked["json_"]:
+        raise BenchError("--json and --markdown -: choose one")
+    told = side_by_side(base, list(zip(heads, found, strict=True))) if asked["html"] or asked["markdown"] else None
+    if asked["html"] or (asked["markdown"] and not printed):
+        _written(told, asked["html"], None if printed else asked["markdown"], asked)
+    if printed and told:
+        print(comparison_text(told, asked["link"]), end="")
+    elif asked["json_"] and len(found) > 1:
+        print(f"[{', '.join(_json(one).strip() for one in found)}]")
+    else:
+        for one in found:
+            _print(one, {**asked, "markdown": printed})
+    return 0
+
+
+def check_link(link: str | None) -> None:
+    """Raise BenchError for an address of ``--link`` that is none, before there is work to lose."""
+    if link is not None:
+        from ...reports.markdown import address
+
+        address(link)
+
+
+def _written(found: Comparison | None, html: Path | None, markdown: Path | None, asked: Mapping[str, Any]) -> None:
+    from .report import write_comparison
+
+    if found is None:
+        raise BenchError("files of timings have no pictures to show: leave out --html, and --markdown FILE")
+    for file in write_comparison(found, html, markdown, asked["embed"], asked["link"]):
+        print(printable(f"report: {file}"), file=sys.stderr)
 
 
 def baseline_command(run: Path, out: Path, asked: Mapping[str, Any]) -> int:
@@ -82,18 +137,23 @@ class After:
     def __call__(self, run: Path) -> int:
         """Compare the finished run with its baseline and return the exit status; 0 where there is no gate.
 
-        A verdict is kept in the run's folder, and its report says it first.
+        A verdict is kept in the run's folder, and its report says it first; the report of both runs lies beside it.
         """
         from .gate import compare, gate
+        from .report import Against, comparison, write_comparison
 
         if self.base is None:
             return 0
         head, looker = open_side(run), looker_of(self.asked)
         if not self.asked["gate"]:
-            return _print(compare(self.base, head, looker), self.asked)
-        found = gate(self.base, head, self.thresholds, looker)
-        keep(found, run, self.asked["embed"])
-        return deliver(found, self.asked)
+            found = compare(self.base, head, looker)
+        else:
+            found = gate(self.base, head, self.thresholds, looker)
+            keep(found, run, self.asked["embed"])
+        told = comparison(self.base, [Against(head, found)])
+        for file in write_comparison(told, run / COMPARISON, run / COMPARISON_TEXT, self.asked["embed"]):
+            print(printable(f"comparison: {file}"), file=sys.stderr)
+        return deliver(found, self.asked) if self.asked["gate"] else _print(found, self.asked)
 
 
 def _sides(base: Path, head: Path) -> tuple[Side, Side]:
@@ -111,15 +171,18 @@ def looker_of(asked: Mapping[str, Any]) -> Looker:
     return Looker(device_of(asked["device"]), finder(asked["weights"], asked["offline"]))
 
 
-def deliver(found: Gate, asked: Mapping[str, Any]) -> int:
-    """Print a verdict and hand it to continuous integration; the exit status."""
+def deliver(found: Gate, asked: Mapping[str, Any], told: Comparison | None = None) -> int:
+    """Print a verdict and hand it to continuous integration; the exit status.
+
+    ``told`` is what Markdown says of both runs beside it.
+    """
     from ..ci.github import annotate, is_github
 
     if asked["junit"] is not None:
         from ..ci.junit import junit_xml
 
         write_atomic(asked["junit"], junit_xml(found))
-    status = _print(found, asked)
+    status = _print(found, asked, told)
     if is_github() if asked["github"] is None else asked["github"]:
         annotate(found)
     return status
@@ -129,7 +192,8 @@ def _json(found: Gate) -> str:
     return found.model_dump_json(by_alias=True, indent=2) + "\n"
 
 
-def _print(found: Gate, asked: Mapping[str, Any]) -> int:
+def _print(found: Gate, asked: Mapping[str, Any], told: Comparison | None = None) -> int:
+    from .report import comparison_text
     from .text import gate_markdown, print_gate
 
     if asked["json_"] and asked["markdown"]:
@@ -137,7 +201,7 @@ def _print(found: Gate, asked: Mapping[str, Any]) -> int:
     if asked["json_"]:
         print(_json(found), end="")
     elif asked["markdown"]:
-        print(gate_markdown(found), end="")
+        print(comparison_text(told, asked["link"]) if told else gate_markdown(found), end="")
     else:
         print_gate(found)
     return found.status

@@ -25,7 +25,7 @@ from ...metrics.features import FeatureSet
 from ...metrics.metric import CannotMeasure
 from ...metrics.sample import Sample
 from ...metrics.setup import Setup
-from ...reports.schema import Result, Run, load_run
+from ...reports.schema import Picture, Result, Run, load_run
 from ..progress import task
 from ..references import find_reference
 from ..saved import load_pictures
@@ -125,10 +125,20 @@ class Side(ABC):
         """Per-picture scores; empty for a metric that has none."""
         return self._scores.get((method, metric), {})
 
+    @property
+    def listed(self) -> Sequence[Picture]:
+        """The pictures with their prompts, as a report shows them; none where only their numbers are kept."""
+        return []
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """The per-picture scores of the run: method, prompt_id, sample, metric, value."""
+        return self._frame()
+
     @cached_property
     def _scores(self) -> dict[tuple[str, str], dict[Place, float]]:
         found: dict[tuple[str, str], dict[Place, float]] = defaultdict(dict)
-        frame = self._frame()
+        frame = self.frame
         columns = (frame[name] for name in ("method", "prompt_id", "sample", "metric", "value"))
         for method, prompt_id, sample, metric, value in zip(*columns, strict=True):
             found[str(method), str(metric)][Place(str(prompt_id), int(sample))] = float(value)
@@ -136,7 +146,7 @@ class Side(ABC):
 
     @abstractmethod
     def _frame(self) -> pd.DataFrame:
-        """The per-picture scores of the run: method, prompt_id, sample, metric, value."""
+        """Read the per-picture scores."""
 
 
 class RunSide(Side):
@@ -149,8 +159,13 @@ class RunSide(Side):
         self.directory = path if path.is_dir() else path.parent
         if not self.run.results:
             raise BenchError(f"'{path}' has no results: there is nothing to compare")
+        self._listed = load_pictures(self.directory)
         self._pictures = self._all_pictures()
         _ = self._scores  # a broken file is to be found before the work
+
+    @property
+    def listed(self) -> Sequence[Picture]:
+        return self._listed
 
     def pictures(self, method: str) -> Mapping[Place, Taken]:
         return self._pictures.get(method, {})
@@ -169,7 +184,7 @@ class RunSide(Side):
         """Those of the finished run; the log may hold others, made in this folder with other settings."""
         noises = {(r.method, r.prompt_id, r.sample, r.image): _noise(r, self.run) for r in logged(self.directory)}
         found: dict[str, dict[Place, Taken]] = defaultdict(dict)
-        for picture in load_pictures(self.directory):
+        for picture in self._listed:
             image, place = picture.file.stem, Place(picture.prompt_id, picture.sample)
             noise = noises.get((picture.method, *place, image))
             found[picture.method][place] = Taken(image, noise, picture.file)

@@ -49,7 +49,7 @@ def gate_markdown(found: Gate) -> str:
 def gate_table(found: Gate) -> Table:
     """Lay it out: a row per number, but for counts and seconds that say nothing; their reasons as footnotes."""
     footnotes = Footnotes()
-    rows = [_row(row, found, footnotes) for row in found.rows if not _is_idle(row, found)]
+    rows = [_row(row, found, footnotes) for row in found.rows if not is_idle(row, found)]
     columns = [
         _text("method", "Method"),
         _text("metric", "Metric"),
@@ -72,7 +72,7 @@ def number(metric: str, kind: Kind, value: float) -> str:
 def _row(row: GateRow, found: Gate, footnotes: Footnotes) -> Row:
     cells = [
         Cell(row.method),
-        Cell(_metric(row)),
+        Cell(metric_title(row)),
         *(_value(row, value) for value in (row.base, row.head)),
         _change(row),
     ]
@@ -84,7 +84,8 @@ def _row(row: GateRow, found: Gate, footnotes: Footnotes) -> Row:
     return Row(tuple(cells))
 
 
-def _metric(row: GateRow) -> str:
+def metric_title(row: GateRow) -> str:
+    """What the number of a row is called."""
     if row.kind == "drift":
         return f"drift ({row.metric.removeprefix(DRIFT).replace('_', '-')})"
     if row.kind != "quality":
@@ -132,7 +133,7 @@ def _verdict(row: GateRow) -> str:
     return _SHOWN[row.verdict] + ("" if row.required or row.verdict != "could-not-measure" else ", not needed")
 
 
-def _is_idle(row: GateRow, found: Gate) -> bool:
+def is_idle(row: GateRow, found: Gate) -> bool:
     """Whether a row is of a count that has not changed, or of seconds that are not judged."""
     if row.kind == "time":
         return found.verdict is not None and row.change is None and not row.required
@@ -145,14 +146,14 @@ def _title(found: Gate) -> str:
 
 
 def _notes(found: Gate) -> Iterator[str]:
-    counts = Counter(row.verdict for row in found.rows if not _is_idle(row, found))
+    counts = Counter(row.verdict for row in found.rows if not is_idle(row, found))
     if found.verdict:
         yield ", ".join(f"{counts[verdict]} {said}" for verdict, said in _COUNTED.items() if counts[verdict])  # type: ignore[index]
     if found.tests:
         yield f"Change is head minus base with its {found.level:.0%} interval, for other prompts at this n." + (
             f" A fail holds at {found.level:.0%} over all {found.tests} such rows together." if found.verdict else ""
         )
-    idle = Counter(row.kind for row in found.rows if _is_idle(row, found))
+    idle = Counter(row.kind for row in found.rows if is_idle(row, found))
     if idle["count"]:
         yield f"{idle['count']} counts of parameters, multiply-adds and forwards have not changed."
     if idle["time"]:

@@ -9,22 +9,34 @@ let order = [], shown = PAGE;
 function figure([label, caption, full, src, values]) {
   const name = typeof label === "number" ? data.methods[label] : label;
   const text = caption ?? (typeof label === "number" ? data.short[label] : label);
-  const told = data.metrics.map((metric, place) => [metric.name, values[place]]).filter(([, value]) => value);
+  const told = [];
+  for (const [place, metric] of data.metrics.entries()) {
+    if (!values[place]) continue;
+    const value = make("dd", { textContent: values[place] });
+    if (!metric.change) told.push(make("div", {}, make("dt", { textContent: metric.name }), " ", value));
+    else told.at(-1).append(" ", Object.assign(value, { className: `change ${tone(metric, values[place])}` }));
+  }
   const below = make("figcaption", {}, make("span", { className: "code", title: name, textContent: text }));
-  if (told.length) below.append(make("dl", {}, ...told.map(([term, value]) =>
-    make("div", {}, make("dt", { textContent: term }), " ", make("dd", { textContent: value })))));
-  return make("figure", {}, src || full ? shot(name, full, src) : nothing("no picture"), below);
+  if (told.length) below.append(make("dl", {}, ...told));
+  return make("figure", {}, src || full ? shot(name, full, src, data.against?.[label]) : nothing("no picture"), below);
+}
+
+/** Whether a change is for the better. */
+function tone({ higher }, value) {
+  if (!/^[+-]/.test(value)) return "even";
+  return value.startsWith("+") === higher ? "better" : "worse";
 }
 
 function nothing(text) {
   return make("div", { className: "lost", textContent: text });
 }
 
-function shot(label, full, src) {
+function shot(label, full, src, against) {
   const image = make("img", { loading: "lazy" }), made = make("button", { type: "button", className: "shot" }, image);
   image.onerror = () => made.replaceWith(nothing("not beside this page"));
   made.dataset.label = label;
   if (full) made.dataset.full = full;
+  if (against !== undefined) made.dataset.against = data.methods[against];
   image.src = src || full;
   return made;
 }
@@ -43,6 +55,7 @@ function build([title, name, strips]) {
     line.append(make("div", { className: "strip" }, ...shots.map(one => one ? figure(one) : make("figure", { ariaHidden: "true" }))));
   }
   for (const image of line.querySelectorAll("img")) image.alt = clipped(`${image.parentElement.dataset.label}: ${title}`, 160);
+  differences(line);
   return line;
 }
 
@@ -89,7 +102,11 @@ if (gallery) {
   more.textContent = `Show ${Math.min(PAGE, order.length - shown)} more of ${order.length}`;
   more.addEventListener("click", () => { shown += PAGE; draw(); });
   let waiting;
-  tools.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(arrange, 120); });
+  tools.addEventListener("input", ({ target }) => {
+    if (target.name === "size") return gallery.style.setProperty("--size", `${target.value}px`);
+    clearTimeout(waiting);
+    waiting = setTimeout(arrange, 120);
+  });
   tools.addEventListener("submit", event => { event.preventDefault(); arrange(); });
   // Columns stay in line: what moves one row sideways moves all of them.
   gallery.addEventListener("scroll", ({ target }) => {
@@ -98,3 +115,15 @@ if (gallery) {
       if (strip !== target && strip.scrollLeft !== target.scrollLeft) strip.scrollLeft = target.scrollLeft;
   }, { capture: true, passive: true });
 }
+
+/** Open the picture that the address of the page names. */
+function openAddressed() {
+  const asked = new URLSearchParams(location.hash.slice(1)), picture = asked.get("picture");
+  const index = picture === null ? -1 : data.lines.findIndex(([title, name]) => (name || title) === picture);
+  if (index < 0) return;
+  const there = [...row(index).querySelectorAll(".shot")];
+  const found = there.find(shot => shot.dataset.label === asked.get("of")) ?? there[0];
+  if (found) enlarge(found);
+}
+if (gallery) openAddressed();
+addEventListener("hashchange", () => { if (gallery) openAddressed(); });

@@ -17,7 +17,7 @@ function look(layout, width) {
   const style = getComputedStyle(document.documentElement), color = name => style.getPropertyValue(`--${name}`).trim();
   const axis = { gridcolor: color("line"), zerolinecolor: color("line"), linecolor: color("line"), tickcolor: color("line") };
   const narrow = width < 640, entries = layout.entries ?? 0;
-  const below = { orientation: "h", x: 0, y: -0.28, yanchor: "top", yref: "paper" };
+  const above = { orientation: "h", x: 0, y: 1, yanchor: "bottom" };
   return {
     ...layout,
     autosize: true,
@@ -27,9 +27,9 @@ function look(layout, width) {
     dragmode: false,
     font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: color("ink") },
     hoverlabel: { bgcolor: color("card"), bordercolor: color("line"), font: { color: color("ink"), size: 12.5 }, align: "left" },
-    legend: narrow ? below : { y: 1, yanchor: "top" },
+    legend: narrow ? above : { y: 1, yanchor: "top" },
     showlegend: entries > 1,
-    xaxis: { ...layout.xaxis, ...axis },
+    xaxis: { ...layout.xaxis, ...axis, ...(layout.xaxis?.zeroline && { zerolinecolor: color("soft") }) },
     yaxis: { ...layout.yaxis, ...axis },
   };
 }

@@ -14,6 +14,11 @@ function clipped(text, length) {
   return text.length > length ? text.slice(0, length - 1) + "…" : text;
 }
 
+/** The name of a method as there is room for it. */
+function shortly(label) {
+  return data.short[data.methods.indexOf(label)] ?? label;
+}
+
 /** Whether a text holds all words that are looked for, in any order. */
 function matcher(wanted) {
   const words = wanted.toLowerCase().split(/\s+/).filter(Boolean);
@@ -36,8 +41,8 @@ function byNumber(up) {
 const box = find("dialog"), frame = box.querySelector(".frame"), view = frame.querySelector("img");
 const over = view.cloneNode(), edge = make("div", { className: "edge" });
 const names = [make("span", { className: "tag left" }), make("span", { className: "tag right" })];
-const other = box.querySelector("select"), slide = box.querySelector("input");
-let shots = [], at = 0, wanted = "";
+const other = box.querySelector("select"), slide = box.querySelector("input"), differ = find("#differ");
+let shots = [], at = 0, wanted = "", differing = false, cutAt = 50, gainAt = 40;
 over.className = "over";
 view.draggable = over.draggable = false;
 
@@ -62,28 +67,52 @@ function show(index) {
   box.querySelector(".told").replaceChildren(shot.dataset.label, make("span", { textContent: told.join(" · ") }));
   const choices = shots.filter(one => one !== shot).map(one => one.dataset.label);
   other.replaceChildren(make("option", { value: "", textContent: "–" }), ...choices.map(name =>
-    make("option", { value: name, textContent: clipped(name, 60), selected: name === wanted })));
+    make("option", { value: name, textContent: clipped(shortly(name), 60), selected: name === wanted })));
   compare();
+  addressed(line, shot);
+}
+
+/** An open picture has an address of its own, to be sent to others. */
+function addressed(line, shot) {
+  const picture = line.querySelector(".title .count")?.textContent ?? line.querySelector(".title").textContent.trim();
+  const hash = shot ? `#${new URLSearchParams({ picture, of: shot.dataset.label })}` : location.pathname + location.search;
+  try { history.replaceState(null, "", hash); } catch { /* a page in a frame may have no address */ }
 }
 
 function compare() {
   const shot = shots.find((one, place) => place !== at && one.dataset.label === wanted);
-  slide.hidden = !shot;
+  slide.hidden = differ.hidden = !shot;
   frame.classList.toggle("compared", Boolean(shot));
+  frame.classList.toggle("differing", Boolean(shot) && differing);
+  differ.ariaPressed = String(differing);
   if (!shot) return frame.replaceChildren(view);
   load(over, shot);
-  names[0].textContent = shots[at].dataset.label;
-  names[1].textContent = shot.dataset.label;
+  names[0].textContent = shortly(shots[at].dataset.label);
+  names[1].textContent = shortly(shot.dataset.label);
   frame.replaceChildren(view, over, edge, ...names);
+  slide.ariaLabel = differing ? "How much the difference is brightened" : "Where one picture ends and the other begins";
+  move(differing ? gainAt : cutAt);
 }
 
-function cut(share) {
+/** The slider: where one picture ends and the other begins, or how much their difference is brightened. */
+function move(share) {
   slide.value = share;
-  frame.style.setProperty("--cut", `${slide.value}%`);
+  if (differing) gainAt = slide.value;
+  else cutAt = slide.value;
+  frame.style.setProperty("--cut", `${cutAt}%`);
+  frame.style.setProperty("--gain", 2 ** (gainAt / 20));
 }
 
-function enlarge(shot) {
+function subtract(wish) {
+  differing = wish;
+  compare();
+}
+
+/** A picture of a comparison is first laid over the one of the other run. */
+function enlarge(shot, difference = false) {
   shots = [...shot.closest(".line").querySelectorAll(".shot")];
+  if (shot.dataset.against) wanted = shot.dataset.against;
+  differing = difference;
   show(shots.indexOf(shot));
   if (!box.open) box.showModal();
 }
@@ -103,13 +132,16 @@ document.addEventListener("click", event => {
 });
 box.addEventListener("click", event => {
   const { step, line, close } = event.target.dataset;
-  if (step) show(at + Number(step));
+  if (event.target === differ) subtract(!differing);
+  else if (step) show(at + Number(step));
   else if (line) along(Number(line));
-  else if (close !== undefined || event.target.matches("dialog, .stage") || (event.target === view && slide.hidden)) box.close();
+  else if (close !== undefined || event.target.matches("dialog, .stage") || (event.target === view && slide.hidden) || (differing && frame.contains(event.target))) box.close();
 });
+box.addEventListener("close", () => addressed(shots[at].closest(".line"), null));
 box.addEventListener("keydown", event => {
   if (event.target === slide || event.target === other) return;
   const across = { ArrowLeft: -1, ArrowRight: 1 }[event.key], down = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+  if (event.key === "d" && !differ.hidden) subtract(!differing);
   if (across) show(at + across);
   if (down) along(down);
   if (across || down) event.preventDefault();
@@ -119,13 +151,55 @@ view.addEventListener("load", () => {
   frame.classList.toggle("tiny", Math.max(view.naturalWidth, view.naturalHeight) <= 128);
 });
 other.addEventListener("change", () => { wanted = other.value; compare(); });
-slide.addEventListener("input", () => cut(slide.value));
+slide.addEventListener("input", () => move(slide.value));
 function drag(event) {
-  if (slide.hidden || !(event.buttons & 1)) return;
+  if (slide.hidden || differing || !(event.buttons & 1)) return;
   const { left, width } = frame.getBoundingClientRect();
-  cut(100 * (event.clientX - left) / width);
+  move(100 * (event.clientX - left) / width);
 }
 frame.addEventListener("pointermove", drag);
-frame.addEventListener("pointerdown", event => { if (!slide.hidden) { frame.setPointerCapture(event.pointerId); drag(event); } });
-cut(50);
+frame.addEventListener("pointerdown", event => { if (!slide.hidden && !differing) { frame.setPointerCapture(event.pointerId); drag(event); } });
+move(cutAt);
+
+// What differs between the pictures of two runs stands beside them, made by the browser: it takes no room in the file.
+
+function differences(line) {
+  for (const shot of line.querySelectorAll(".shot[data-against]")) {
+    const strip = shot.closest(".strip"), first = [...strip.querySelectorAll(".shot")].find(one => one.dataset.label === shot.dataset.against);
+    // The base stands first: it is against a head as the heads are against it, and the pair is to be seen once.
+    if (!first || !(first.compareDocumentPosition(shot) & Node.DOCUMENT_POSITION_FOLLOWING)) continue;
+    const pair = [first, shot].map(one => Object.assign(one.querySelector("img").cloneNode(), { alt: "" }));
+    const equal = pair[0].src === pair[1].src;
+    const made = make("button", { type: "button", className: "differ" }, make("span", { className: "blend" }, ...pair));
+    made.ariaLabel = `What differs: ${shot.dataset.label}`;
+    made.addEventListener("click", () => enlarge(shot, true));
+    const below = make("figcaption", {}, make("span", { className: "code", textContent: equal ? "equal" : "difference × 4" }));
+    shot.closest("figure").after(make("figure", {}, made, below));
+  }
+}
+for (const line of document.querySelectorAll(".line")) differences(line);
+
+// Tables of results sort by a click on a heading; what is published stays below what is measured.
+
+function sortable(table) {
+  const heads = [...table.tHead.rows[0].cells], body = table.tBodies[0];
+  const by = (head, place) => {
+    const up = head.ariaSort !== "ascending", words = new Intl.Collator(undefined, { numeric: true });
+    const first = byNumber(up), value = row => row.cells[place].dataset.value;
+    const told = [...body.rows].some(row => value(row) !== undefined);
+    const kind = row => row.classList.contains("published") ? 1 : 0;
+    const rows = [...body.rows].sort((one, another) => kind(one) - kind(another) || (told
+      ? first(Number(value(one) ?? NaN), Number(value(another) ?? NaN))
+      : words.compare(one.cells[place].textContent, another.cells[place].textContent) * (up ? 1 : -1)));
+    body.replaceChildren(...rows);
+    for (const one of heads) one.removeAttribute("aria-sort");
+    head.ariaSort = up ? "ascending" : "descending";
+  };
+  heads.forEach((head, place) => {
+    head.tabIndex = 0;
+    head.addEventListener("click", event => { if (!event.target.closest("a")) by(head, place); });
+    head.addEventListener("keydown", event => { if (event.target === head && event.key === "Enter") by(head, place); });
+  });
+}
+for (const table of document.querySelectorAll(".sorts")) sortable(table);
 for (const part of document.querySelectorAll(".scripted")) part.classList.add("ready");

@@ -14,8 +14,11 @@ import pytest
 from PIL import Image
 
 from t2ibench.metrics.value import MetricValue
+from t2ibench.reports.comparison import Change, Comparison, Member, member_names
+from t2ibench.reports.comparison_html import comparison_html
+from t2ibench.reports.facts import Judged
 from t2ibench.reports.grid import Cell, Column, Row, Table
-from t2ibench.reports.html import Judged, html
+from t2ibench.reports.html import html
 from t2ibench.reports.schema import Cost, Latency, Picture, Result, Run, RunSettings, SuiteInfo, Swept
 
 if TYPE_CHECKING:
@@ -338,3 +341,134 @@ def test_paper_is_white_and_holds_no_controls(report: Path, tab: Callable[..., T
     assert page["nav"].is_hidden() and page["#find"].is_hidden()
     assert page.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert page["#results"].is_visible()
+
+
+def compared(folder: Path, prompts: list[str], methods: list[str], heads: int = 1, plots: bool = False) -> Path:
+    """The report of a base and ``heads`` other runs: the pictures of the last method differ, the others' are equal."""
+    members = []
+    for place, name in enumerate(member_names([f"runs/{name}" for name in ["main", "change", "other"][: heads + 1]])):
+        run, pictures, scores = made(folder, prompts, methods)
+        for picture in pictures:
+            picture.conditions = {}
+            if place and picture.method == methods[-1]:
+                picture.file = folder / "images" / f"head-{place}.png"
+                Image.new("RGB", (96, 64), (90, 90, 160 - 20 * place)).save(picture.file)
+        moved = (scores["method"] == methods[-1]) & (place > 0)
+        numbers = scores["prompt_id"].str[1:].astype(int)
+        scores.loc[moved, "value"] += ((numbers % 3 - 1) * (numbers + 1) / 1000)[moved]
+        members.append(Member(name, f"runs/{name}", run, pictures, scores))
+    columns = [Column("method", "Method", numeric=False), Column("metric", "Metric", numeric=False)]
+    columns += [Column(key, key.capitalize()) for key in ("base", "head", "change")]
+    change = Cell("+0.010 [+0.002, +0.018]", 0.01, interval=(0.002, 0.018), tone="better")
+    rows = [Row((Cell(name), Cell("CLIP score ↑"), Cell("0.3", 0.3), Cell("0.31", 0.31), change)) for name in methods]
+    names = [[method] * len(members) for method in methods]
+    table = Table(tuple(columns), tuple(rows), (), "Differences", ("Change is head minus base.",))
+    changes = [
+        Change(methods[-1], place, "clip_score", True, 0.01, (0.002, 0.018)) for place in range(1, heads + 1)
+    ] * plots
+    file = folder / "compared.html"
+    found = Comparison(members, names, table, changes, ["a note"])
+    file.write_text(comparison_html(found, beside=folder), encoding="utf-8")
+    return file
+
+
+@pytest.fixture(scope="session")
+def comparison(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two runs of 30 prompts."""
+    return compared(tmp_path_factory.mktemp("comparison"), [f"a cat number {i}" for i in range(30)], ["same", "moved"])
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_two_runs_stand_side_by_side(comparison: Path, tab: Callable[..., Tab], width: int) -> None:
+    page = tab(comparison, width)
+    assert page.page.evaluate("document.documentElement.scrollWidth") == width
+    assert page["h1"].inner_text() == "head against base"
+    assert page["#results + .card .better"].first.inner_text().startswith("+0.010")
+    assert "same: all pictures are equal, bit for bit" in page[".say"].inner_text()
+    assert page.texts("#moved + .card tbody td") == ["10", "10", "10", "30"]
+    cards = page[".ranking .line"]
+    assert [text.split()[-1] for text in page.texts(".ranking .title")] == ["p27", "p24", "p21", "p29", "p26", "p23"]
+    assert page.texts(".ranking .line:first-child figcaption .code")[:3] == ["base", "head", "difference × 4"]
+    assert [cards.nth(place).locator(".change").inner_text() for place in (0, 3)] == ["-0.0280", "+0.0300"]
+    assert (
+        page.page.evaluate("getComputedStyle(document.querySelector('.blend img + img')).mixBlendMode") == "difference"
+    )
+    page["#find [name=metric]"].select_option(label="Change of CLIP score ↑")
+    page["#gallery .title"].first.filter(has_text="p27").wait_for()
+    page["#find [name=first]"].select_option("best")
+    page["#gallery .title"].first.filter(has_text="p29").wait_for()
+    line = page["#gallery .line"].first  # built by the script
+    assert line.locator("figcaption .code").all_text_contents() == ["base", "head", "difference × 4"]
+    assert line.locator(".better").text_content() == "+0.0300"
+    assert page.complaints == []
+    assert [url for url in page.requests if not url.startswith(("data:", comparison.parent.as_uri()))] == []
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_picture_is_laid_over_the_other_run_and_subtracted(
+    comparison: Path, tab: Callable[..., Tab], width: int
+) -> None:
+    page = tab(comparison, width)
+    page["#find"].scroll_into_view_if_needed()
+    page["#gallery .shot"].nth(1).click()
+    assert page.texts("dialog .tag") == ["moved · head", "moved · base"]
+    slide, frame = page["dialog [type=range]"], page["dialog .frame"]
+    assert slide.is_visible() and not frame.evaluate("frame => frame.classList.contains('differing')")
+    page.page.keyboard.press("d")
+    assert frame.evaluate("frame => getComputedStyle(frame).filter") == "brightness(4)"
+    slide.fill("60")
+    assert frame.evaluate("frame => getComputedStyle(frame).filter") == "brightness(8)"
+    assert page["#differ"].get_attribute("aria-pressed") == "true"
+    page["#differ"].click()
+    assert slide.input_value() == "50"
+    page.page.keyboard.press("Escape")
+    page["#gallery .differ"].first.click()
+    assert page["dialog .over"].evaluate("image => getComputedStyle(image).mixBlendMode") == "difference"
+    assert page.complaints == []
+
+
+def test_an_open_picture_has_an_address(comparison: Path, tab: Callable[..., Tab]) -> None:
+    page = tab(comparison)
+    page["#gallery .shot"].nth(1).click()
+    address = page.page.url
+    assert "picture=p0" in address
+    page.page.keyboard.press("Escape")
+    page.page.wait_for_url(comparison.as_uri())
+    page.page.goto("about:blank")
+    page.page.goto(address.replace("p0", "p29"))  # a row that the page does not open with
+    assert page["dialog .about"].inner_text() == "a cat number 29 p29"
+    assert page["dialog .told"].inner_text().splitlines()[0] == "moved · head"
+    assert page.complaints == []
+
+
+def test_hostile_prompts_in_a_comparison_of_three(tmp_path: Path, tab: Callable[..., Tab]) -> None:
+    page = tab(compared(tmp_path, HOSTILE * 6, ["same", EVIL], heads=2, plots=True), PHONE)
+    page["#plots"].scroll_into_view_if_needed()
+    page[".plot .main-svg"].first.wait_for()
+    page["#more"].click()
+    line = page["#gallery .line"].last
+    line.scroll_into_view_if_needed()
+    shown = line.locator("figcaption .code").all_text_contents()
+    assert shown == ["base", "change", "difference × 4", "other", "difference × 4"]
+    assert page["#gallery .title"].nth(25).text_content().startswith(HOSTILE[0])  # type: ignore[union-attr]
+    line.locator(".shot").last.click()
+    assert page.page.evaluate("window.harm") is None
+    assert page.page.evaluate("document.querySelectorAll('main a:not([href^=\"#\"]), main i, main script').length") == 0
+    assert page.page.evaluate("document.documentElement.scrollWidth") == PHONE
+    assert page.complaints == []
+    assert all(url.startswith(("data:", "blob:", tmp_path.as_uri())) for url in page.requests)
+
+
+def test_results_sort_and_pictures_change_size(report: Path, tab: Callable[..., Tab]) -> None:
+    page = tab(report)
+    head = page["#results thead th"].filter(has_text="FID")
+    names = "#results tbody .name"
+    assert page.texts(names) == ["a", "b", "c"]
+    head.click()
+    assert page.texts(names) == ["a", "b", "c"] and head.get_attribute("aria-sort") == "ascending"
+    head.focus()
+    page.page.keyboard.press("Enter")
+    assert page.texts(names) == ["c", "b", "a"]
+    page["#find [name=size]"].fill("100")
+    assert page["#gallery .shot"].first.evaluate("shot => shot.clientWidth") == 100
+    assert page.complaints == []

@@ -96,7 +96,7 @@ def test_the_worst_keep_their_whole_names_and_their_condition(file: Path) -> Non
     run.results[0].metrics["edge_f1"] = value
     pictures = [picture(run, place, file, canny=file) for place in (0, 1)]
     scores = pd.DataFrame([("a[until=0.2]", "p0", 0, "edge_f1", 0.1)], columns=SCORES.columns)
-    (ranking,) = gallery(run, pictures, scores).worst
+    (ranking,) = gallery(run, pictures, scores).ranked
     (strip,) = ranking.lines[0].strips
     assert [(shot.label, shot.caption) for shot in strip.shots] == [("canny condition", None), ("a[until=0.2]", None)]
     assert strip.shots[1].values
