@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 INTERVAL = "± is half a 95 % interval for other pictures of the same kind at this n; it says nothing of bias"
 
 _BEFORE = {
-    "generate": ("scheduler", "steps", "guidance", "size", "dtype"),
+    "generate": ("scheduler", "steps", "guidance", "size", "dtype", "place"),
     "codec": ("latent_channels", "decoder_params", "decoder_macs", "file_bytes"),
 }
-_AFTER = {"generate": ("end_to_end", "params", "n"), "codec": ("encode", "decode", "n")}
+_AFTER = {"generate": ("end_to_end", "memory", "files", "params", "n"), "codec": ("encode", "decode", "n")}
 """The columns before and after the metrics, by the kind of the suite."""
 
 
@@ -87,7 +87,8 @@ def published_row(
     row: PublishedRow, keys: Sequence[str], published: Published, beside: Sequence[Measured], footnotes: Footnotes
 ) -> Row:
     """The method and the cells of a published row in the columns ``keys``, judged beside measured rows."""
-    said = f"Published: {row.source or published.source}; {SURE[published.sure]}. {published.protocol.text}"
+    said = f"Published: {row.source or published.source}; {SURE[published.sure]}"
+    said += f". {published.protocol.text}" if beside else ""  # alone, the table says it
     notes = footnotes.number(said if beside or row.source else None) + footnotes.number(row.note)
     name = Cell(row.method, row.method, notes=notes, status="published")
     cells = (_published_cell(row, key, published, beside, footnotes) for key in keys)
@@ -101,7 +102,7 @@ def _published_cell(
         return Cell(status="published")
     sure = published.sureness(row, key)
     notes = footnotes.number(f"This number: {SURE[sure]}") if sure != published.sure or sure == "recalled" else ()
-    status, reason = verdict(published, key, beside)
+    status, reason = verdict(published, key, beside, row.ours)
     if reason:
         said = "Not comparable with the measured rows" if status == "not comparable" else "Comparable with some rows"
         notes += footnotes.number(f"{said}: {reason}")
