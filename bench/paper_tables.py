@@ -19,6 +19,7 @@ from .bases import base_of
 
 if TYPE_CHECKING:
     from ..reports.grid import Table
+    from ..reports.plots import Plot
 
 R = TypeVar("R", bound=Run)
 
@@ -67,7 +68,8 @@ def _with_runs(name: str, published: Published, paths: Sequence[Path]) -> Table:
     rows: list[Measured] = []
     notes: dict[str, None] = {}
     left_out: dict[str, None] = {}
-    for run_name, run in named([(path, load_run(path)) for path in paths]):
+    runs = named([(path, load_run(path)) for path in paths])
+    for run_name, run in runs:
         found = list(_rows(run_name, run))
         kept = [row for row in found if _belongs(row, template)]
         if not kept:
@@ -81,7 +83,17 @@ def _with_runs(name: str, published: Published, paths: Sequence[Path]) -> Table:
     notes |= dict.fromkeys(f"{row.label}: {note}" for row in rows for note in row.result.notes)
     if left_out:
         notes[f"Rows of the runs that are no part of this table: {', '.join(left_out)}"] = None
-    return paper_table(published, rows, list(notes))
+    table = paper_table(published, rows, list(notes))
+    return replace(table, plots=tuple(_curves(runs))) if template.curves else table
+
+
+def _curves(runs: Sequence[tuple[str, Run]]) -> Iterator[Plot]:
+    from ..reports.plots import distance_over_score
+
+    for name, run in runs:
+        plot = distance_over_score(run)
+        if plot.choices:
+            yield plot if len(runs) == 1 else plot._replace(title=f"{plot.title}: {name}")
 
 
 def named(runs: Sequence[tuple[Path, R]]) -> list[tuple[str, R]]:

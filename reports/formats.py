@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .grid import STATES, Cell, Column, Row, Table
-from .html import templates
+from .html import of_plots, templates
 from .latex import latex
 from .markdown import table_markdown
 
@@ -25,7 +25,7 @@ def csv(table: Table) -> str:
 
 def html(table: Table) -> str:
     """A page of its own that needs nothing else and asks the network for nothing."""
-    return templates().get_template("table.html.j2").render(table=table)
+    return templates().get_template("table.html.j2").render(table=table, **of_plots(table.plots))
 
 
 def as_json(table: Table, about: Mapping[str, Any]) -> str:

@@ -11,6 +11,8 @@ from .text import MISSING
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .plots import Plot
+
 Status = Literal["measured", "published"]
 CellStatus = Literal["measured", "reproduced", "published", "not comparable"]
 
@@ -121,6 +123,8 @@ class Table:
     title: str = ""
     notes: tuple[str, ...] = ()
     """What is said of all of it, below the footnotes."""
+    plots: tuple[Plot, ...] = ()
+    """What a page draws of it."""
 
     @property
     def mixed(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -244,6 +245,32 @@ def test_a_sweep_stands_in_the_table_of_the_curves(bench: Bench, tmp_path: Path)
     assert [row["cells"]["guidance"]["value"] for row in (first, second)] == [1.0, 4.0]
     assert paper["cells"]["guidance"]["text"] == "1.0–10.0"
     assert paper["cells"]["clip_gain"]["interval"] == [0.004, 0.01]
+
+
+def test_the_page_of_the_curves_draws_each_sweep(bench: Bench, control: Path, tmp_path: Path) -> None:
+    score = {"n": 512, "identity": "mini_clip_score:x:n512:v1", "higher_is_better": True}
+    swept = []
+    for place, value in enumerate((1.0, 4.0)):
+        row = result(f"sd15[checkpoint=zoo:mini-sd,guidance={value}]", guidance=value)
+        row["metrics"]["mini_clip_score"] = score | {"value": 0.9 + place / 50}
+        swept.append(row | {"swept": {"setting": "guidance", "value": value, "method": MINI}})
+    one, other = save(tmp_path / "one", *swept), save(tmp_path / "other", *swept)
+    _, page, _ = bench("table", "snapfusion-curves", one, "--html")
+    ((figure,),) = figures(page)
+    (trace,) = figure["data"]
+    assert (trace["x"], trace["y"], trace["text"]) == ([0.9, 0.92], [3.5, 3.5], ["1", "4"])
+    assert "Plotly" in page
+    _, page, _ = bench("table", "snapfusion-curves", one, other, "--html")
+    assert len(figures(page)) == 2
+    assert "Distance over CLIP score: other" in page
+    for arguments in (["snapfusion-curves", control], ["mediapipe-plugin", one], ["snapfusion-curves"]):
+        _, page, _ = bench("table", *arguments, "--html")
+        assert "<script" not in page, "nothing to draw, no script"
+
+
+def figures(page: str) -> list[Any]:
+    (found,) = re.findall(r'<script type="application/json" id="figures">(.*?)</script>', page, re.DOTALL)
+    return list(json.loads(found))
 
 
 def test_seconds_keep_how_they_were_measured() -> None:
