@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, TypeVar
 from ..adapters import ADAPTERS
 from ..core.errors import BenchError
 from ..reports.fields import Measured
+from ..reports.latency import load_latency
+from ..reports.latency_run import TimedRun, as_run
 from ..reports.published import Published, Template
 from ..reports.schema import Run, load_run
 from . import stages
@@ -68,7 +70,7 @@ def _with_runs(name: str, published: Published, paths: Sequence[Path]) -> Table:
     rows: list[Measured] = []
     notes: dict[str, None] = {}
     left_out: dict[str, None] = {}
-    runs = named([(path, load_run(path)) for path in paths])
+    runs = named([(path, _load(path, template)) for path in paths])
     for run_name, run in runs:
         found = list(_rows(run_name, run))
         kept = [row for row in found if _belongs(row, template)]
@@ -85,6 +87,19 @@ def _with_runs(name: str, published: Published, paths: Sequence[Path]) -> Table:
         notes[f"Rows of the runs that are no part of this table: {', '.join(left_out)}"] = None
     table = paper_table(published, rows, list(notes))
     return replace(table, plots=tuple(_curves(runs))) if template.curves else table
+
+
+def _load(path: Path, template: Template) -> Run:
+    """Read a run, or what ``bench latency`` measured; of a folder with both, what the table is made for."""
+    files = {"run": "run.json", "latency": "latency.json"}
+    if path.is_dir():
+        there = [
+            name for name in sorted(files, key=lambda name: name != template.reads) if (path / files[name]).is_file()
+        ]
+        kind = there[0] if there else template.reads
+    else:
+        kind = "latency" if path.name == files["latency"] else "run"
+    return as_run(load_latency(path)) if kind == "latency" else load_run(path)
 
 
 def _curves(runs: Sequence[tuple[str, Run]]) -> Iterator[Plot]:
@@ -104,9 +119,10 @@ def named(runs: Sequence[tuple[Path, R]]) -> list[tuple[str, R]]:
 
 
 def _rows(name: str, run: Run) -> Iterator[Measured]:
-    for result in run.results:
+    timed = run.rows if isinstance(run, TimedRun) else [None] * len(run.results)
+    for result, row in zip(run.results, timed, strict=True):
         base = base_of(result, run)
-        yield Measured(result, run, result.method, name, base.row, base.reason)
+        yield Measured(result, run, result.method, name, base.row, base.reason, row)
 
 
 def _belongs(row: Measured, template: Template) -> bool:
@@ -122,6 +138,9 @@ def _labelled(rows: Sequence[Measured]) -> list[Measured]:
 
 def _about(name: str, run: Run) -> str:
     suite, environment = run.suite, run.environment
+    if isinstance(run, TimedRun):
+        devices = ", ".join(dict.fromkeys(row.about.get("accelerator") or row.device for row in run.rows))
+        return f"{name}: bench latency, on {devices} ({environment.get('processor', 'an unknown processor')})"
     device = environment.get("accelerator") or environment.get("processor") or "an unknown device"
     batch = f", batches of {environment['batch_size']}" if environment.get("batch_size") else ""
     some = f"{suite.items:,}" if suite.items == suite.total else f"{suite.items:,} of {suite.total:,}"

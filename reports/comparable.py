@@ -10,7 +10,7 @@ from ..metrics import METRICS
 from ..metrics.value import MetricValue
 from .fields import FIELDS, Kind, Measured
 from .identity import parse
-from .published import Conditions, Published, PublishedColumn, PublishedRow, entry
+from .published import Conditions, Ours, Published, PublishedColumn, PublishedRow, entry
 
 MINIATURE = "miniature models on drawn scenes say nothing of the full-size methods"
 
@@ -47,15 +47,17 @@ class Reproduction(NamedTuple):
     """Which one it reproduces, or under the same protocol does not."""
 
 
-def verdict(published: Published, key: str, rows: Sequence[Measured]) -> Verdict:
+def verdict(published: Published, key: str, rows: Sequence[Measured], ours: Ours | None = None) -> Verdict:
     """Judge the numbers of column ``key`` beside ``rows``: not comparable where none of them is.
+
+    ``ours`` has what the number's own row states of its protocol.
 
     A setting, and a quantity that runs do not measure, have nothing beside them.
     """
     shown = published.columns[key].shows or key
     groups: dict[str | None, list[str]] = {}
     for row in rows if _is_result(shown) else ():
-        groups.setdefault(why_not(published, key, row), []).append(row.label)
+        groups.setdefault(why_not(published, key, row, ours), []).append(row.label)
     alike = groups.pop(None, [])
     if not groups:
         return Verdict("published")
@@ -84,14 +86,14 @@ def reproduction(published: Published, key: str, row: Measured) -> Reproduction:
     return Reproduction(reason=outside)
 
 
-def why_not(published: Published, key: str, row: Measured) -> str | None:
+def why_not(published: Published, key: str, row: Measured, ours: Ours | None = None) -> str | None:
     """Say why the numbers of column ``key`` cannot be compared with what ``row`` has there; None where they can.
 
     Quality depends on the pictures, how many there are, what looks at them, and the weights that made them; time on the
     device. Both depend on size and sampling where the table states it, multiply-adds on size. Nothing of a miniature
     compares with full size.
     """
-    return _why_not(published.columns[key], key, published.conditions(key), row)
+    return _why_not(published.columns[key], key, published.conditions(key, ours), row)
 
 
 def is_miniature(row: Measured) -> bool:

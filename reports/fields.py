@@ -8,6 +8,8 @@ from typing import Literal, TypeAlias
 
 from .grid import Cell, Column, Footnotes
 from .identity import mismatch
+from .latency import LatencyRow
+from .latency_run import added, whole
 from .published import Published
 from .schema import CodecFacts, Latency, Result, Run
 from .text import fixed, metric_text, quantity, significant
@@ -30,6 +32,8 @@ class Measured:
     """The row of its base in the same run."""
     no_base: str | None = None
     """Why there is none, where that needs saying."""
+    timed: LatencyRow | None = None
+    """What ``bench latency`` measured of it, where the run is one of times."""
 
     @property
     def name(self) -> str:
@@ -66,6 +70,16 @@ class Field:
     def used(self, rows: Sequence[Measured]) -> bool:
         """Whether some row has something to show here, or a reason to give."""
         return any(self.read(row) is not None or self.why(row) for row in rows)
+
+
+@dataclass(frozen=True)
+class PlaceField(Field):
+    """A column of tables whose rows were computed in several places, or by exported stages."""
+
+    def used(self, rows: Sequence[Measured]) -> bool:
+        """Whether where a row was computed is worth a column."""
+        devices = {(row.result.settings.device or "").partition(":")[0] for row in rows} - {""}
+        return (len(devices) > 1 or bool(devices - {"cpu", "cuda", "mps"})) and super().used(rows)
 
 
 @dataclass(frozen=True)
@@ -147,6 +161,8 @@ def _stage(stage: str, title: str, minor: bool = False) -> Field:
         devices = sorted({row.result.latency[stage].device for row in timed})
         if not devices:
             return None
+        if all(row.timed for row in timed):
+            return f"Median seconds for one picture on {', '.join(devices)}: {_ALL_CALLS[0].lower()}{_ALL_CALLS[1:]}"
         if len(devices) > 1:
             return f"Median seconds on different devices, so these rows cannot be compared: {', '.join(devices)}"
         separate = "; those of separate runs cannot be compared" if len({id(row.run) for row in timed}) > 1 else ""
@@ -184,10 +200,67 @@ def _added_params(row: Measured) -> float | None:
 
 
 def _overhead(row: Measured) -> float | None:
+    if row.timed and not row.timed.end_to_end and (found := added(row.timed)):
+        return 100 * (found.ratio - 1)
     if row.base is None or not_timed_alike(row.result, row.base):
         return None
     ours, below = (result.latency["end_to_end"].median_s for result in (row.result, row.base))
     return 100 * (ours / below - 1)
+
+
+def _forward_ms(stage: str) -> Callable[[Measured], float | None]:
+    """Milliseconds of one forward of a stage, as ``bench latency`` has them."""
+
+    def read(row: Measured) -> float | None:
+        found = row.timed.stages.get(stage) if row.timed else None
+        return None if found is None else 1000 * found.timing.median_s
+
+    return read
+
+
+def _timed_params(stage: str) -> Callable[[Measured], float | None]:
+    def read(row: Measured) -> float | None:
+        found = row.timed.stages.get(stage) if row.timed else None
+        return None if found is None or found.params is None else found.params / 1e6
+
+    return read
+
+
+def _total_ms(row: Measured) -> float | None:
+    total = whole(row.timed) if row.timed else None
+    return None if total is None else 1000 * total.median_s
+
+
+def _timed_device(row: Measured) -> str | None:
+    if row.timed is None:
+        return None
+    return row.result.device or str(row.run.environment.get("processor") or row.timed.device)
+
+
+def _peak_mb(row: Measured) -> float | None:
+    peak = row.result.cost.peak_memory_bytes
+    return peak / 1e6 if row.timed and peak else None
+
+
+def _timed(stage: str, title: str) -> Field:
+    """The column of a stage's milliseconds."""
+    return Field(Column(f"{stage}_ms", title, "ms", False), _forward_ms(stage), _ms, _says(_ONE_CALL), kind="time")
+
+
+def _ms(value: float) -> str:
+    return significant(value, 3) if value < 1000 else f"{value:,.0f}"
+
+
+def _place(row: Measured) -> str | None:
+    return row.result.settings.device
+
+
+def _cost_mb(name: str) -> Callable[[Measured], float | None]:
+    def read(row: Measured) -> float | None:
+        value = getattr(row.result.cost, name)
+        return None if value is None else value / 1e6
+
+    return read
 
 
 def _no_overhead(row: Measured) -> str | None:
@@ -260,6 +333,11 @@ _OVER_BASE = (
     "threads are equal: for orientation, as seconds are"
 )
 
+_MEMORY = "At its peak, of the accelerator; on a processor what the process took beyond what it had before loading"
+_FILES = "The exported stages; in PyTorch the checkpoint's weights, which may be kept in half precision"
+_ONE_CALL = "Milliseconds of one forward of one picture, as 'bench latency' measured them; guidance takes two a step"
+_ALL_CALLS = "A whole picture as it was made; where it was not, the sum of all stages times their forwards"
+
 _FIELDS = (
     Field(Column("method", "Method", numeric=False), lambda row: row.label),
     Field(Column("scheduler", "Scheduler", numeric=False, minor=True), _setting("scheduler"), kind="setting"),
@@ -269,6 +347,7 @@ _FIELDS = (
     ),
     Field(Column("size", "Size", numeric=False, minor=True), _setting("size"), kind="setting"),
     Field(Column("dtype", "dtype", numeric=False, minor=True), _setting("dtype"), kind="setting"),
+    PlaceField(Column("place", "Computed by", numeric=False), _place, kind="setting"),
     Field(Column("latent_channels", "Latent channels"), _LATENT_CHANNELS, remark=_latents),
     Field(Column("decoder_params", "Decoder params", "M"), _fact("decoder_params", 1e6), _to(2)),
     Field(Column("decoder_macs", "Decoder GMACs", minor=True), _fact("decoder_macs", 1e9), _to(1)),
@@ -285,12 +364,23 @@ _FIELDS = (
         Column("added_params", "Added params", "M"), _added_params, _millions, _says("Over those of its base"),
         lambda row: row.no_base,
     ),
+    PlaceField(Column("memory", "Memory", "MB"), _cost_mb("peak_memory_bytes"), _count, _says(_MEMORY), kind="cost"),
+    PlaceField(Column("files", "Files", "MB"), _cost_mb("file_bytes"), _to(1), _says(_FILES)),
     Field(Column("unet_params", "UNet params", "M"), _unet("denoiser_params", 1e6), _millions),
     Field(Column("unet_macs", "UNet MACs", "G"), _unet("macs_per_forward", 1e9), _to(1), _ONE_FORWARD, kind="cost"),
     Field(Column("unet_forwards", "UNet forwards", "/image"), _forwards("unet"), _count, _ONE_PICTURE),
     Field(Column("control_forwards", "Control forwards", "/image"), _forwards("control"), _count, _ONE_PICTURE),
     Field(Column("forwards", "Forwards in all", "/image", minor=True), _all_forwards, _count, _ONE_PICTURE),
-    Field(Column("n", "n"), lambda row: row.result.n, kind="setting"),
+    Field(Column("device", "Device", numeric=False), _timed_device, kind="setting"),
+    Field(Column("text_encoder_params", "Text encoder params", "M"), _timed_params("text_encoder"), _millions),
+    _timed("text_encoder", "Text encoder"),
+    Field(Column("control_params", "Control params", "M"), _timed_params("control"), _millions),
+    _timed("control", "Control"),
+    _timed("unet", "UNet"),
+    _timed("decoder", "Decoder"),
+    Field(Column("total_ms", "Overall", "ms", False), _total_ms, _ms, _says(_ALL_CALLS), kind="time"),
+    Field(Column("peak_mb", "Peak memory", "MB", minor=True), _peak_mb, _count),
+    Field(Column("n", "n"), lambda row: row.result.n or None, kind="setting"),
 )  # fmt: skip
 
 FIELDS: Mapping[str, Field] = {field.column.key: field for field in _FIELDS}

@@ -149,6 +149,8 @@ class Template(_Part):
     """Keys of metrics, or of what ``reports.fields.FIELDS`` names, in order. One that no row has is left out."""
     methods: list[str] = []
     """Names of the methods whose rows belong here; empty for all. One of the user's own always does."""
+    reads: Literal["run", "latency"] = "run"
+    """Whose results it is made for where a folder holds those of both: ``bench run``'s or ``bench latency``'s."""
     curves: bool = False
     """Whether the page of the table draws the distances of a sweep over its scores."""
 

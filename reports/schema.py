@@ -61,6 +61,8 @@ class Cost(_Part):
     macs_per_image: int | None = None
     peak_memory_bytes: int | None = None
     """On an accelerator the peak allocated; on a CPU what the process took more than before loading, at its peak."""
+    file_bytes: int | None = None
+    """Of the files that are loaded: the exported stages, else the weights."""
 
 
 class CodecFacts(_Part):

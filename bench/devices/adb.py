@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...adapters.base import Adapter
 from ...core.errors import BenchError
 from ...core.files import sha256_file
 from ...datasets.request import Request
-from .base import Call, Device, DeviceSpec, Probe, SelfTimed, Summary
+from .base import Call, Device, DeviceSpec, Part, Probe, SelfTimed, Summary
 from .benchmark_model import FLAGS, Report, command, read_report
 from .energy import Meter, NoMeter
 from .phone import RUNNING_S, Phone, adb_path, listed
+
+if TYPE_CHECKING:
+    from ..latency.worker import Order
+    from .litert import LiteRt
 
 PROGRAM = "T2IBENCH_BENCHMARK_MODEL"
 TFLITE = "T2IBENCH_TFLITE"
@@ -46,6 +51,10 @@ class Adb(Device):
         self.timed: dict[str, _Stage] = {}
 
     @classmethod
+    def precisions(cls) -> tuple[str, ...]:
+        return ("fp32", "fp16", "int8")
+
+    @classmethod
     def probe(cls, name: str) -> list[Probe]:
         try:
             phones, program = listed(), os.environ.get(PROGRAM)
@@ -69,33 +78,65 @@ class Adb(Device):
         if not self.program.is_file():
             raise BenchError(f"--benchmark-model: no file '{named}'. {GET_PROGRAM}")
 
-    def load(self, adapter: Adapter, dtype: str) -> float:
-        """Push program and stages, and call each stage once: what a delegate refuses is said before anything is timed.
+    def prepare(self, order: Order, parts: Sequence[Part], say: Callable[[str], None]) -> None:
+        """Export the stages as ``litert`` does, where no folder of them is named."""
+        if not self.folder:
+            litert = self._litert()
+            litert.check()
+            litert.prepare(order.model_copy(update={"device": litert.spec.text}), ["stages"], say)
 
-        Networks are made without weights here: they run there. Returns what the phone takes to load all stages.
-        """
+    def load(self, adapter: Adapter, dtype: str) -> None:
+        """Read the structure of the networks, without weights: they run on the phone."""
         from ...adapters.checkpoints import structure_only
 
         with structure_only():
             adapter.load("meta", "fp32")
-        names = list(adapter.stages())
-        if not names:
+        if not adapter.stages():
             raise BenchError(f"device '{self.spec.text}': the method declares no stages that could be exported")
-        self.files = self._files(names, dtype)
-        program = self.phone.push(self.program, executable=True)
-        self.timed = {name: _Stage(self, name, program, self.phone.push(file)) for name, file in self.files.items()}
-        return sum(stage.trial.init_s for stage in self.timed.values())
-
-    def _files(self, names: list[str], dtype: str) -> dict[str, Path]:
-        folder = self.spec.options.tflite or os.environ.get(TFLITE)
-        if not folder:
-            raise BenchError(
-                f"device '{self.spec.text}' needs --tflite-dir DIR (or {TFLITE}), with {names[0]}.tflite and its like"
-            )
-        return {name: stage_file(Path(folder).expanduser(), name, dtype) for name in names}
+        self.dtype = dtype
 
     def stages(self, adapter: Adapter, request: Request) -> Mapping[str, Call | SelfTimed]:
+        """Push program and stages, and call each once: what a delegate refuses is said before anything is timed."""
+        self.files = self._files(adapter, request)
+        program = self.phone.push(self.program, executable=True)
+        self.timed = {name: _Stage(self, name, program, self.phone.push(file)) for name, file in self.files.items()}
+        self.load_s = sum(stage.trial.init_s for stage in self.timed.values())
         return self.timed
+
+    def loaded_s(self) -> float | None:
+        return self.load_s
+
+    @property
+    def folder(self) -> str | None:
+        """Where exported stages were put by hand."""
+        return self.spec.options.tflite or os.environ.get(TFLITE)
+
+    def _files(self, adapter: Adapter, request: Request) -> dict[str, Path]:
+        if self.folder:
+            folder = Path(self.folder).expanduser()
+            return {name: stage_file(folder, name, self.dtype) for name in adapter.stages()}
+        return self._exported(adapter, request)
+
+    def _exported(self, adapter: Adapter, request: Request) -> dict[str, Path]:
+        """The stages that ``prepare`` has exported."""
+        from .exports import find_export
+        from .litert import FILE
+
+        litert = self._litert()
+        litert._settle(adapter, self.dtype)
+        calls = litert.ready.parts.get(f"stages {request.width}x{request.height}", [])
+        found = {name: litert.ready.graphs.get(name, {}).get(key) for name, key in calls}
+        files = {name: find_export(folder).folder / FILE for name, folder in found.items() if folder}
+        if not files:
+            raise BenchError(
+                f"device '{self.spec.text}': no stage is exported; name a folder of them by --tflite-dir or {TFLITE}"
+            )
+        return files
+
+    def _litert(self) -> LiteRt:
+        from .litert import LiteRt
+
+        return LiteRt(replace(self.spec, text="litert", name="litert", argument=None, variant=None))
 
     def picture(self, adapter: Adapter, request: Request) -> Call:
         raise BenchError(f"device '{self.spec.text}' times stages alone: leave whole pictures out")

@@ -90,6 +90,8 @@ class Device(ABC):
     """What may follow a plus, and one line on each."""
     whole = True
     """Whether it can make whole pictures; else the stages are summed."""
+    exports = False
+    """Whether it computes exports, which are made before anything is loaded."""
     remote = False
     """Whether it is another machine, of which this one's memory says nothing."""
 
@@ -121,16 +123,17 @@ class Device(ABC):
         ``say`` is told what will take long. Raises BenchError where the method cannot be had on this device.
         """
 
+    def notes(self) -> list[str]:
+        """What is to be known of pictures made there, asked for once some were made."""
+        return []
+
     def identity(self) -> list[Any]:
         """What decides pictures beside the method, its precision and the name of the device."""
         return []
 
     @abstractmethod
-    def load(self, adapter: Adapter, dtype: str) -> float | None:
-        """Bring a method to the device; what that makes of it (a graph, an export) may wait for the first call.
-
-        Returns None, or the seconds that the device itself took to load it.
-        """
+    def load(self, adapter: Adapter, dtype: str) -> None:
+        """Bring a method to the device; what that makes of it (a graph, an export) may wait for the first call."""
 
     @abstractmethod
     def stages(self, adapter: Adapter, request: Request) -> Mapping[str, Call | SelfTimed]:
@@ -146,6 +149,10 @@ class Device(ABC):
 
     def peak_memory(self) -> int | None:
         """Bytes of its own memory that were allocated at most; None where it has none or does not tell."""
+        return None
+
+    def loaded_s(self) -> float | None:
+        """Seconds that the device itself took to load, asked for after ``stages``; None where ``load`` is all of it."""
         return None
 
     def file_bytes(self) -> int | None:

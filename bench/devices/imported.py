@@ -34,7 +34,7 @@ class Imported(Device):
     def check(self) -> None:
         self.read()
 
-    def load(self, adapter: Adapter, dtype: str) -> float | None:
+    def load(self, adapter: Adapter, dtype: str) -> None:
         raise BenchError(f"device '{self.spec.text}' holds numbers: nothing can be loaded on it")
 
     def stages(self, adapter: Adapter, request: Request) -> Mapping[str, Call | SelfTimed]:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterator, Mapping, Sequence
 
-from ...metrics.timing import paired_ratio
 from ...reports.latency import END_TO_END, TOTAL, ClaimFound, Comparison, LatencyRow
+from ...reports.latency_run import Added, added
 from .suites import Claim
-
-CONTROL = "control"
 
 
 def claims_found(
@@ -32,37 +29,18 @@ def claims_found(
         )  # fmt: skip
 
 
-Found = tuple[str, float, tuple[float, float] | None]
-"""How it was measured, the ratio, and its interval."""
-
-
-def _stage(what: str, index: int, compared: Sequence[Comparison]) -> Found | None:
+def _stage(what: str, index: int, compared: Sequence[Comparison]) -> Added | None:
     found = next((each for each in compared if (each.row, each.what) == (index, what)), None)
-    return found and ("interleaved", found.ratio, found.interval)
+    return found and Added("interleaved", found.ratio, found.interval)
 
 
-def _whole(row: LatencyRow, index: int, compared: Sequence[Comparison]) -> Found | None:
+def _whole(row: LatencyRow, index: int, compared: Sequence[Comparison]) -> Added | None:
     """Whole pictures as they were made; else what the control network adds to the other stages of its own row.
 
     Its base runs the same stages: to time them twice, in two processes, would only add their noise.
     """
     found = _stage(END_TO_END, index, compared)
-    return ("end to end", *found[1:]) if found else added(row)
-
-
-def added(row: LatencyRow) -> Found | None:
-    """Return the sum of a row's stages over that without its control network; None where it has none."""
-    if CONTROL not in row.stages or len(row.stages) < 2 or not row.stages[CONTROL].timing.rounds:
-        return None
-    per_picture = {
-        name: [statistics.median(each) * stage.forwards for each in stage.timing.rounds]
-        for name, stage in row.stages.items()
-    }
-    control = per_picture.pop(CONTROL)
-    others = [sum(values) for values in zip(*per_picture.values(), strict=True)]
-    found = paired_ratio(others, [one + other for one, other in zip(control, others, strict=True)])
-    interval = None if found.low is None or found.high is None else (found.low, found.high)
-    return "composed", found.ratio, interval
+    return found._replace(how="end to end") if found else added(row)
 
 
 def _bound(claim: Claim) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from ...core.errors import BenchError
 from ...reports.latency import Comparison, Failed, LatencyRow, Machine
 from .machine import available_bytes
 from .protocol import Contender, Measurement
@@ -34,50 +35,56 @@ class _Pair(NamedTuple):
 def measure_pairs(measurement: Measurement, found: Machine) -> Measured:
     """Time each method in turns with the first one, which stays; the others are loaded one by one and let go.
 
-    A method that would not fit into what memory is free is skipped, with the reason.
+    A method that would not fit into what memory is free is skipped, with the reason. Where the first one cannot be had,
+    the others are timed by themselves and compared with nothing.
     """
     skipped = list[Failed]()
     base = _start(measurement, 0, skipped)
     measurement.warn_if_busy(found)
     pairs = list[_Pair]()
     for index in range(1, len(measurement.orders)):
-        start = _rounds_of(base)
+        before = _rounds_of(base)
         contender = _start(measurement, index, skipped)
         if contender is None:
             continue
         measurement.repeat()
         if contender in measurement.contenders and (row := measurement.finish(contender)):
-            pairs.append(_Pair(row, slice(start, _rounds_of(base))))
+            pairs.append(_Pair(row, slice(before, _rounds_of(base))))
             measurement.end(contender)
-    if base is None or base not in measurement.contenders:
-        return Measured([pair.row for pair in pairs], [], skipped)
-    if not base.turns:
+    if base and not base.turns and base in measurement.contenders:
         measurement.repeat()
-    first = measurement.finish(base)
+    first = measurement.finish(base) if base in measurement.contenders and base else None
     rows = [*([first] if first else []), *(pair.row for pair in pairs)]
     return Measured(rows, list(_compared(first, pairs)) if first else [], skipped)
 
 
 def _start(measurement: Measurement, index: int, skipped: list[Failed]) -> Contender | None:
-    order = measurement.orders[index]
-    if lacking := _lacking(measurement, index):
-        measurement.say(f"skipped {order.method}: {lacking}")
-        skipped.append(Failed(method=order.method, device=order.device, dtype=order.dtype, reason=lacking))
+    """Load a method where there is room for it; None where there is not, or where it fails."""
+    contender = measurement.open(index)
+    order = contender.order
+    if reason := _lacking(contender, "beside the first method " if index else ""):
+        measurement.end(contender)
+        measurement.say(f"skipped {contender.name}: {reason}")
+        skipped.append(Failed(method=order.method, device=order.device, dtype=order.dtype, reason=reason))
         return None
-    return measurement.start(index)
+    measurement.start(contender)
+    return contender if contender in measurement.contenders else None
 
 
-def _lacking(measurement: Measurement, index: int) -> str | None:
+def _lacking(contender: Contender, beside: str) -> str | None:
     """Say what memory a method would need and is not there; None where it fits, or nobody knows."""
-    order = measurement.orders[index]
+    order = contender.order
     if not order.device.startswith("cpu"):
         return None
-    weights, available = measurement.weights_bytes(index), available_bytes()
+    try:
+        weights = contender.process.ask("weights", **order.model_dump())
+    except BenchError:  # loading it will say why
+        return None
+    available = available_bytes()
     if weights is None or available is None or (needed := needed_bytes(order, weights)) <= available:
         return None
-    beside = " beside the first method" if index else ""
     return (
-        f"it needs about {needed / 1e9:.1f} GB of memory{beside}, {available / 1e9:.1f} GB are free: free some, or "
+        f"it needs about {needed / 1e9:.1f} GB of memory {beside}and {available / 1e9:.1f} GB are free: free some, or "
         "--dtype bf16"
     )
 

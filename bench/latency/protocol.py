@@ -27,6 +27,8 @@ from ...reports.latency import (
     StageFacts,
     composition,
 )
+from ..devices import make_device
+from ..devices.base import Part
 from ..environment import environment
 from ..fresh import FreshProcess
 from ..progress import task
@@ -144,29 +146,29 @@ class Measurement:
     def load(self) -> None:
         """Load one method after the other; all of them stay."""
         for index in range(len(self.orders)):
-            self.start(index)
+            self.start(self.open(index))
 
-    def start(self, index: int) -> Contender | None:
-        """Load one method; None where that fails."""
+    def open(self, index: int) -> Contender:
+        """Start the process of a row."""
         contender = Contender(self.orders[index], self._open.enter_context(self._process(index)), self._name(index))
-        self.say(f"load {contender.name}")
         self.contenders.append(contender)
-        self._try(contender, contender.load)
-        return contender if contender in self.contenders else None
+        return contender
+
+    def start(self, contender: Contender) -> None:
+        """Load its method; where that fails, the row is out."""
+        self.say(f"load {contender.name}")
+        self._try(contender, self._load, contender)
+
+    def _load(self, contender: Contender) -> None:
+        order = contender.order
+        parts: list[Part] = ["picture", "stages"] if order.end_to_end else ["stages"]
+        make_device(order.device, order.device_options).prepare(order, parts, self.say)
+        contender.load()
 
     def end(self, contender: Contender) -> None:
         """Let go of a method and its memory."""
         contender.process.kill()
         self.contenders.remove(contender)
-
-    def weights_bytes(self, index: int) -> int | None:
-        """Ask a process of its own how many bytes a method's weights will take; None where that is not known."""
-        with self._process(index) as process:
-            try:
-                found: int | None = process.ask("weights", **self.orders[index].model_dump())
-            except BenchError:  # loading it will say why
-                return None
-        return found
 
     def warn_if_busy(self, found: Machine) -> None:
         """Say where other programs took cores while the methods were loaded."""
@@ -234,7 +236,8 @@ class Measurement:
             stages=stages,
             composed=composed(stages.values()) if stages else None,
             composition=composition(stages) if stages else None,
-            notes=list(dict.fromkeys(turn.note for turns in contender.turns.values() for turn in turns if turn.note)),
+            notes=list(known.notes)
+            + list(dict.fromkeys(turn.note for turns in contender.turns.values() for turn in turns if turn.note)),
         )
         if turns := contender.turns.get(END_TO_END):
             row.sustained = sustained_of(turns) if self.protocol.sustained else None

@@ -21,7 +21,7 @@ from pydantic import BaseModel, Field
 
 from ...core.errors import BenchError
 from ...reports.latency import END_TO_END, Memory, StageFacts
-from ..devices.base import SelfTimed
+from ..devices.base import DeviceOptions, SelfTimed
 from ..environment import status_bytes
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Order(BaseModel):
     threads: int | None = None
     tflite: str | None = None
     benchmark_model: str | None = None
+    force_export: bool = False
     """As ``devices.base.DeviceOptions`` has them."""
 
     method: str
@@ -50,6 +51,11 @@ class Order(BaseModel):
     sampling: dict[str, Any] = Field(default_factory=dict)
     """Scheduler, steps and guidance of a suite, for what the method's own text leaves open."""
 
+    @property
+    def device_options(self) -> DeviceOptions:
+        """What its device is made with."""
+        return DeviceOptions(self.threads, self.tflite, self.benchmark_model, self.force_export)
+
 
 class Loaded(BaseModel):
     """What is known once a method is loaded."""
@@ -62,6 +68,8 @@ class Loaded(BaseModel):
     names: list[str]
     """What can be timed: stages in the order they run, then ``end_to_end``."""
     weights_bytes: int | None
+    notes: list[str] = Field(default_factory=list)
+    """What is to be known of the device's part in it."""
     energy_source: str | None
     energy_reason: str | None
 
@@ -94,19 +102,17 @@ class Worker:
         from ...core.weights import WeightsFinder
         from ..commands import quiet_libraries
         from ..devices import make_device
-        from ..devices.base import DeviceOptions
 
         quiet_libraries()
-        options = DeviceOptions(order.threads, order.tflite, order.benchmark_model)
-        self.device = make_device(order.device, options)
+        self.device = make_device(order.device, order.device_options)
         self.device.check()
         self.memory_found = Memory(before_bytes=status_bytes("VmRSS"))
         self.adapter = make_adapter(order.method, Settings(**order.sampling))
         self.adapter.weights = WeightsFinder(offline=order.offline)
         fingerprint = self.adapter.fingerprint()  # fetches what is missing, and reads the files into the system's cache
         start = time.perf_counter()
-        told = self.device.load(self.adapter, order.dtype)
-        load_s = time.perf_counter() - start if told is None else told
+        self.device.load(self.adapter, order.dtype)
+        load_s = time.perf_counter() - start
         self.memory_found.loaded_bytes = status_bytes("VmRSS")
         self.request = sample_request(order, self.adapter.traits)
         self.calls = dict(self.device.stages(self.adapter, self.request))
@@ -121,8 +127,9 @@ class Worker:
             fingerprint=fingerprint,
             settings=vars(self.adapter.settings),
             about=self.device.about(),
-            load_s=load_s,
+            load_s=load_s if (told := self.device.loaded_s()) is None else told,
             names=list(self.calls),
+            notes=self.device.notes(),
             weights_bytes=self._file_bytes(),
             energy_source=getattr(self.meter, "source", None),
             energy_reason=getattr(self.meter, "reason", None),

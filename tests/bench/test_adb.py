@@ -16,6 +16,7 @@ from t2ibench.bench.devices.base import DeviceOptions
 from t2ibench.bench.devices.benchmark_model import read_report
 from t2ibench.bench.devices.phone import FOLDER, Phone, listed
 from t2ibench.core.errors import BenchError
+from t2ibench.datasets.request import Request
 from t2ibench.reports.latency import load_latency
 
 SERIAL = "31041FDH2006EY"
@@ -184,6 +185,11 @@ def device(text: str, exported: Path, **options: Any) -> Adb:
     return made
 
 
+def stages(made: Adb, method: Any) -> Any:
+    made.load(method, "fp32")
+    return made.stages(method, Request("p", "a dog", height=64, width=64))
+
+
 # --- what benchmark_model prints
 
 
@@ -329,9 +335,9 @@ def test_options_that_lack_are_named(phone: Set, exported: Path, monkeypatch: py
 def test_a_turn_is_one_run_of_the_program(phone: Set, exported: Path, tiny: Any) -> None:
     home = phone(thermal=2)
     made = device(f"adb:{SERIAL}+gpu", exported, threads=4)
-    assert made.load(tiny, "fp32") == pytest.approx(3 * 0.092318)
+    unet = stages(made, tiny)["unet"]
+    assert made.loaded_s() == pytest.approx(3 * 0.092318)
     assert made.peak_memory() == round(80.5 * 2**20) and made.file_bytes() == 10 * len("text_encoderunetdecoder")
-    unet = made.stages(tiny, None)["unet"]  # type: ignore[arg-type]
     assert unet.first_s == pytest.approx(0.235158)
     seconds, of, count, note = unet.turn(7, 2.5)
     assert (seconds, of, count) == (pytest.approx(0.141253), "median", 25) and "moderate" in note
@@ -348,14 +354,13 @@ def test_a_stage_that_a_delegate_refuses_is_told_before_anything_is_timed(
 ) -> None:
     phone(answers={"": PRINTED, "unet": REFUSED})
     with pytest.raises(BenchError, match=r"'unet on adb:.*GATHER"):
-        device(f"adb:{SERIAL}+gpu", exported).load(tiny, "fp32")
+        stages(device(f"adb:{SERIAL}+gpu", exported), tiny)
 
 
 def test_an_older_program_gives_means(phone: Set, exported: Path, tiny: Any) -> None:
     phone(answers={"": OLD})
     made = device("adb", exported)
-    made.load(tiny, "fp32")
-    assert made.stages(tiny, None)["decoder"].turn(1, 0)[:3] == (pytest.approx(0.0332094), "mean", 50)  # type: ignore[arg-type]
+    assert stages(made, tiny)["decoder"].turn(1, 0)[:3] == (pytest.approx(0.0332094), "mean", 50)
     assert made.peak_memory() is None
 
 
