@@ -5,7 +5,7 @@ RUN ?=
 # Files of tests side by side, one thread each: small networks gain little from a second one.
 TEST ?= --numprocesses 2 --dist loadfile
 
-.PHONY: run test check zoo venv dev clean
+.PHONY: run test check gate baseline zoo venv dev clean
 
 run: .venv/installed
 	$(BIN)/bench run $(RUN)
@@ -18,6 +18,16 @@ check: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	mkdir -p .mypy_path && ln -sfn .. .mypy_path/t2ibench
 	MYPYPATH=.mypy_path $(BIN)/mypy -p t2ibench
+
+# The default suite, afresh, against what is committed of an earlier one; 'make baseline' commits to this one.
+MINI := run --suite mini --fresh --offline --strict
+BASELINE := .ci/mini-baseline.zip
+gate: .venv/installed
+	$(BIN)/bench $(MINI) --out runs/gate --baseline $(BASELINE) --gate --thresholds .ci/thresholds.toml $(RUN)
+
+baseline: .venv/installed
+	$(BIN)/bench $(MINI) --out runs/baseline
+	$(BIN)/bench baseline runs/baseline --out $(BASELINE) --offline
 
 # Trains the mini world's models again: about six hours on two cores. What was begun goes on.
 RECIPE := $(BIN)/python -m t2ibench.zoo.recipes

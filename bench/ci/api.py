@@ -6,7 +6,8 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from http.client import HTTPException, HTTPMessage
+from email.message import Message
+from http.client import HTTPException
 from typing import Any, TypeVar
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
@@ -108,12 +109,12 @@ def _message(error: HTTPError) -> str:
     return str(data.get("message") or data.get("error") or "")[:200] if isinstance(data, dict) else ""
 
 
-def _is_limit(headers: HTTPMessage, text: str) -> bool:
+def _is_limit(headers: Message, text: str) -> bool:
     """Whether a 403 is one of GitHub's limits, and not a right that is missing."""
     return "retry-after" in headers or headers.get("x-ratelimit-remaining") == "0" or "rate limit" in text.lower()
 
 
-def _seconds(headers: HTTPMessage) -> float | None:
+def _seconds(headers: Message) -> float | None:
     """How long to wait by ``Retry-After``; None where that is not a number of seconds."""
     try:
         return max(0.0, float(headers.get("retry-after", "")))

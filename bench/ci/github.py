@@ -27,11 +27,11 @@ def is_github() -> bool:
 
 def annotate(found: Gate) -> None:
     """Print the annotations of a verdict. The runner reads standard error, too, and what others read stays whole."""
-    for line in annotations(found):
+    for line in annotation_lines(found):
         print(line, file=sys.stderr)
 
 
-def annotations(found: Gate) -> Iterator[str]:
+def annotation_lines(found: Gate) -> Iterator[str]:
     """Yield an ``::error`` for every row that failed, a ``::warning`` for what is needed and could not be measured."""
     made = cases(found)
     for outcome, name in _COMMANDS.items():

@@ -11,13 +11,14 @@ import tempfile
 import tomllib
 import venv
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...core.errors import BenchError, printable
 from ...core.files import write_atomic
 from ..ab.versions import Side, Version
+from ..saved import COMPARISON
 from .forge import github_event
 from .github import set_outputs
 
@@ -54,20 +55,25 @@ def pull_request_command(base: str | None, asked: Mapping[str, Any]) -> int:
 
 
 def _judged(revision: str, out: Path, asked: Mapping[str, Any]) -> Gate:
-    from ..gating.command import deliver, judge_runs, keep
-    from ..gating.text import gate_markdown
+    from ..gating.command import deliver, judge_runs, keep, side_by_side
+    from ..gating.report import write_comparison
 
-    runs: dict[Side, Path] = {"base": out / "base", "head": out / "head"}
     with tempfile.TemporaryDirectory(prefix="bench-") as name, checked_out(revision, Path(name) / "checkout") as base:
         folders: dict[Side, Path] = {"base": base, "head": Path.cwd()}
-        for side, run in runs.items():
-            version = find_side(side, folders[side], asked["install"], Path(name))
-            run_side(version, Path(name), [*run_arguments(asked), "--out", str(run)])
-    options = {**asked, "device": "auto", "weights": None, "markdown": False}
-    found = judge_runs(runs["base"], runs["head"], asked["thresholds"], options)
-    keep(found, runs["head"])
-    write_atomic(out / MARKDOWN, gate_markdown(found))
-    deliver(found, options)
+        for side, folder in folders.items():
+            version = find_side(side, folder, asked["install"], Path(name))
+            run_side(version, Path(name), [*run_arguments(asked), "--out", str(out / side)])
+    thresholds, junit = (asked[key] and asked[key].absolute() for key in ("thresholds", "junit"))
+    options = {**asked, "junit": junit, "device": "auto", "weights": None, "markdown": False}
+    with chdir(out):  # the runs are called base and head, wherever they lie
+        ours, theirs = Path("base"), Path("head")
+        found = judge_runs(ours, theirs, thresholds, options)
+        keep(found, theirs)
+        told = side_by_side(ours, [(theirs, found)])
+        assert told is not None
+        write_comparison(told, out / COMPARISON, None)
+        write_comparison(told, None, out / MARKDOWN)  # by itself: a comment has nothing beside it to link to
+        deliver(found, options)
     return found
 
 

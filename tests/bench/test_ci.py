@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import pytest
 
 from t2ibench.bench.ci.forge import cut
-from t2ibench.bench.ci.github import annotations, command, set_outputs
+from t2ibench.bench.ci.github import annotation_lines, command, set_outputs
 from t2ibench.bench.ci.junit import junit_xml
 from t2ibench.bench.ci.outcomes import WHOLE, cases
 from t2ibench.bench.gating.gate import Gate
@@ -90,18 +90,18 @@ def test_annotations_are_escaped_as_the_runner_reads_them() -> None:
     assert command("error", "50%\r\nof a: b, c", "x: 2%, y\n") == (
         "::error title=x%3A 2%25%2C y%0A::50%25%0D%0Aof a: b, c"
     )
-    lines = list(annotations(MIXED))
+    lines = list(annotation_lines(MIXED))
     assert [line.partition(" ")[0] for line in lines] == ["::error", "::warning"]
     assert "title=bench gate%3A sd15[steps=8]%3A mini_fd (worse)::worse by 1.000" in lines[0]
-    assert not list(annotations(gate_of("pass", PASSED, SPARE, SECONDS)))
+    assert not list(annotation_lines(gate_of("pass", PASSED, SPARE, SECONDS)))
 
 
 def test_more_annotations_than_are_shown() -> None:
     """GitHub drops those after the tenth: the tenth says how many they are."""
-    lines = list(annotations(gate_of("fail", *[FAILED] * 14)))
+    lines = list(annotation_lines(gate_of("fail", *[FAILED] * 14)))
     assert len(lines) == 10
     assert lines[-1].endswith("::5 more rows are in the report")
-    assert len(list(annotations(gate_of("fail", *[FAILED] * 10)))) == 10
+    assert len(list(annotation_lines(gate_of("fail", *[FAILED] * 10)))) == 10
 
 
 def test_outputs_hold_what_they_are_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -261,6 +261,8 @@ def test_the_action_finds_a_regression_and_comments(repository: Path, tmp_path: 
     assert len(worktrees()) == 1
     done = runner.step("Comment", repository)
     assert (done.returncode, done.stdout) == (0, "wrote a comment; the job's summary has the report\n"), done.stderr
+    assert "### bench gate, head against base: fail" in forge.bodies()[0]
+    assert "comparison.html" not in forge.bodies()[0] and (out / "comparison.html").is_file()
     assert "FAIL" in forge.bodies()[0] and "<!-- t2ibench: paint -->" in forge.bodies()[0]
     assert TOKEN not in done.stdout + done.stderr
 
