@@ -183,7 +183,7 @@ def test_bad_input_is_one_line(bench: Bench, control: Path, tmp_path: Path) -> N
         (["mediapipe-plugin", tmp_path / "none"], "no run at"),
         (["mediapipe-plugin", control, "--csv", "--json"], "leave out all but one of --csv, --json"),
         (["mediapipe-plugin", edits], "run 'edits' has no row for table 'mediapipe-plugin'"),
-        (["mediapipe-plugin-latency", control], "leave out RUN"),
+        (["snapfusion-architecture", control], "leave out RUN"),
         (["architecture", control], "takes no RUN"),
         (["architecture", "--latex"], "no form but --json"),
     ):
