@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ...core.errors import BenchError
 from ...core.registry import suggest
+from ...metrics.frechet_interval import GROUPS
 from ...metrics.paired import simultaneous_level
 from ...metrics.power import POWER, Spread, needed, passing, power, visible
 from ...metrics.stats import student
@@ -143,18 +144,11 @@ class _Seen(NamedTuple):
 
 
 def _plan_pictures(asked: Question, sides: Sequence[Side], thresholds: Thresholds, looker: Looker) -> Plan:
+    if asked.metric.startswith(DRIFT):
+        raise BenchError(f"{asked.metric}: its scatter depends on its size: set its margin by equal runs")
+    _check_known(asked.metric, [name for side in sides for result in side.run.results for name in result.metrics])
     goes = list(_goes(sides, thresholds, looker))
     tests = max(sum(seen.item.test is not None and seen.rule.band is None for seen in go) for go in goes)
-    if asked.metric.startswith(DRIFT):
-        raise BenchError(
-            f"{asked.metric}: how much it scatters depends on how large it is; set its margin by equal runs"
-        )
-    known = dict.fromkeys(seen.item.metric for go in goes for seen in go if seen.item.kind == "quality")
-    if asked.metric not in known:
-        raise BenchError(
-            f"these runs have no metric '{asked.metric}'{suggest(asked.metric, list(known))} (they have "
-            f"{', '.join(known)})"
-        )
     seen = [one for go in goes for one in go if one.item.metric == asked.metric]
     reasons: dict[str, str] = {}
     rows = []
@@ -171,6 +165,13 @@ def _plan_pictures(asked: Question, sides: Sequence[Side], thresholds: Threshold
         metric=asked.metric, power=asked.power, level=thresholds.level, tests=tests, rows=rows,
         notes=[*notes, *_notes(asked, rows, len(sides))],
     )  # fmt: skip
+
+
+def _check_known(metric: str, known: Iterable[str]) -> None:
+    names = list(dict.fromkeys(known))
+    if metric not in names:
+        listed = ", ".join(names) or "nothing"
+        raise BenchError(f"these runs have no '{metric}'{suggest(metric, names)} (they have {listed})")
 
 
 def _goes(sides: Sequence[Side], thresholds: Thresholds, looker: Looker) -> Iterator[list[_Seen]]:
@@ -242,6 +243,8 @@ def _planned(
     if change is not None and proposed:
         margin = SHARE * change
     takes = needed(change, margin, spread, level, asked.power) if change is not None else None
+    if takes is not None and spread.freedom is not None:  # its interval leaves out groups of prompts
+        takes = max(takes, math.ceil(GROUPS * spread.each))
     at = spread.at(asked.n) if asked.n else spread
     chosen = at if asked.n or takes is None else spread.at(takes)
     return PlanRow(
@@ -264,11 +267,7 @@ def _planned(
 
 def _plan_rounds(asked: Question, runs: Sequence[AbRun], thresholds: Thresholds) -> Plan:
     known = dict.fromkeys(f"{SECONDS}{row.what}" for run in runs for row in run.rows)
-    if asked.metric not in known:
-        raise BenchError(
-            f"these files have no '{asked.metric}'{suggest(asked.metric, list(known))} (they have "
-            f"{', '.join(known) or 'nothing'})"
-        )
+    _check_known(asked.metric, known)
     tests, level = max(run.tests for run in runs), thresholds.level
     # A fail takes two goes that both find it.
     once = Question(asked.metric, asked.change, asked.n, asked.power**0.5)
