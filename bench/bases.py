@@ -11,6 +11,10 @@ from ..adapters import ADAPTERS, SETTINGS
 from ..adapters.spec import Spec, parse
 from ..core.errors import BenchError
 from ..reports.schema import Result, Run
+from .places import PLACE
+
+BESIDE = (*SETTINGS, *PLACE)
+"""Options that make no other method: how it samples, and where."""
 
 
 class Base(NamedTuple):
@@ -55,7 +59,7 @@ def _identity(spec: Spec | None) -> object:
     """What makes two method strings the same method, whatever it samples with."""
     if spec is None:
         return None
-    return spec.name, spec.argument, {name: text for name, text in _options(spec).items() if name not in SETTINGS}
+    return spec.name, spec.argument, {name: text for name, text in _options(spec).items() if name not in BESIDE}
 
 
 def _options(spec: Spec) -> Mapping[str, str]:

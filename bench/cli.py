@@ -174,6 +174,9 @@ Embed = Annotated[
         "in full size, it finds beside itself."
     ),
 ]
+ForceExport = Annotated[
+    bool, typer.Option("--force-export", help="Export stages (onnx, openvino, litert) though room seems to lack.")
+]
 Offline = Annotated[bool, typer.Option("--offline", help="Open no socket: use only what is on this machine.")]
 
 
@@ -186,8 +189,10 @@ def run(
         Path | None, typer.Option(help="The run's folder; else runs/SUITE. An unfinished run there goes on.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of all noise; else the suite's.")] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps; auto takes the best there is.")] = "auto",
-    dtype: Annotated[str, typer.Option(help="fp32, bf16 or fp16.")] = "fp32",
+    device: Annotated[
+        str, typer.Option(help="Devices ('bench ls devices'), comma between: a row for each; auto is PyTorch's best.")
+    ] = "auto",
+    dtype: Annotated[str, typer.Option(help="fp32, bf16, fp16, int8, comma between: a row for each.")] = "fp32",
     batch_size: Annotated[int | None, typer.Option(min=1, help="Pictures per batch; else by size and device.")] = None,
     metrics: Annotated[
         str | None, typer.Option(help="Metrics, comma between; else the suite's. Each must be computable.")
@@ -222,6 +227,7 @@ def run(
     thresholds: Annotated[Path | None, typer.Option(help="For --gate: how much worse numbers may get (TOML).")] = None,
     junit: Junit = None,
     github: Github = None,
+    force_export: ForceExport = False,
     embed: Embed = "thumbnails",
     json_: Json = False,
 ) -> int:
@@ -318,7 +324,7 @@ def latency(
     ] = "auto",
     dtype: Annotated[
         str | None,
-        typer.Option(help="fp32, bf16, fp16, comma between; else fp32, or the suite's.", show_default=False),
+        typer.Option(help="fp32, bf16, fp16, int8, comma between; else fp32, or the suite's.", show_default=False),
     ] = None,
     size: Annotated[
         str | None,
@@ -375,6 +381,7 @@ def latency(
     pytest_benchmark_json: Annotated[
         Path | None, typer.Option("--pytest-benchmark-json", help="Also write pytest-benchmark's JSON here.")
     ] = None,
+    force_export: ForceExport = False,
     offline: Offline = False,
     json_: Json = False,
 ) -> int:

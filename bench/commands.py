@@ -123,6 +123,7 @@ def _options(asked: dict[str, Any], suite: Suite) -> Options:
     from ..adapters.spec import split_list
     from ..metrics import METRICS
     from .imported import imported_of
+    from .places import places_of, pytorch_device
 
     metrics = None if asked["metrics"] is None else tuple(split_list(asked["metrics"]))
     if metrics == ():
@@ -130,14 +131,18 @@ def _options(asked: dict[str, Any], suite: Suite) -> Options:
     for name in metrics or suite.metrics:
         METRICS.target(name)
     imported, methods = imported_of(asked)
+    places, notes = places_of("auto" if imported else asked["device"], asked["dtype"])
     return Options(
         suite=suite,
         methods=methods,
         imported=imported,
         limit=asked["limit"],
         seed=asked["seed"],
-        device=device_of("auto" if imported else asked["device"]),
-        dtype=dtype_of(asked["dtype"]),
+        device=pytorch_device(places),
+        dtype=next((place.dtype for place in places if place.is_pytorch), "fp32"),
+        places=tuple(places),
+        place_notes=tuple(notes),
+        force_export=asked["force_export"],
         batch_size=asked["batch_size"],
         metrics=metrics,
         images=asked["images"],

@@ -14,6 +14,7 @@ from ..datasets.dataset import Dataset
 from ..datasets.imported import Imported
 from ..datasets.request import Pixels, Request
 from ..reports.schema import Skipped, Swept
+from .places import Place
 from .rows import Row
 from .suites import Method, Suite
 
@@ -33,7 +34,15 @@ class Options:
     limit: int | None = None
     seed: int | None = None
     device: str = "cpu"
+    """Where networks that measure run, and codecs."""
     dtype: str = "fp32"
+    """Of codecs."""
+    places: tuple[Place, ...] = ()
+    """Where methods run, each of them in every place; none for ``device`` and ``dtype``."""
+    place_notes: tuple[str, ...] = ()
+    """What was asked for of them and is not there."""
+    force_export: bool = False
+    """Export even where memory or disk seem too small."""
     batch_size: int | None = None
     metrics: tuple[str, ...] | None = None
     """Asked for by name; None for the suite's set."""
@@ -108,6 +117,11 @@ def methods_of(options: Options) -> list[Method]:
 def swept_of(options: Options) -> dict[str, Swept]:
     """What the sweep put into each method that it spread out, by the method's text."""
     return {method.method: swept for method, swept in _spread(options) if swept}
+
+
+def places(options: Options) -> tuple[Place, ...]:
+    """Where the methods of a run are computed."""
+    return options.places or (Place(options.device, options.dtype),)
 
 
 def limit_notes(options: Options, total: int) -> list[str]:

@@ -15,8 +15,10 @@ from ..core.errors import BenchError
 from ..datasets.dataset import Dataset, data_root
 from ..datasets.request import ConditionMap, Pixels, Request
 from ..reports.schema import Skipped
+from .devices.base import DeviceOptions
 from .imported import ImportedPicturesRow, pictures_of
-from .options import Options, Plan, default_batch, find_dataset, limit_notes, methods_of, skip
+from .options import Options, Plan, default_batch, find_dataset, limit_notes, methods_of, places, skip
+from .places import Place, places_for, put_place, take_place
 from .plan_codecs import plan_codecs
 from .rows import AdapterRow, Row
 from .suites import Method, Sampling
@@ -30,7 +32,13 @@ def make_plan(options: Options, directory: Path) -> Plan:
 
     Raises BenchError for anything unknown or missing; a method of the suite's own set that cannot run is skipped.
     """
-    return plan_codecs(options, directory) if options.suite.kind == "codec" else plan_methods(options)
+    if options.suite.kind != "codec":
+        return plan_methods(options)
+    where = places(options)
+    if len(where) > 1 or not where[0].is_pytorch or "+" in where[0].device:
+        named = ", ".join(f"{device} {dtype}" for device, dtype in where)
+        raise BenchError(f"suite '{options.suite.name}' takes codecs: in PyTorch, uncompiled, one device, not {named}")
+    return plan_codecs(options, directory)
 
 
 def plan_methods(options: Options) -> Plan:
@@ -44,13 +52,14 @@ def plan_methods(options: Options) -> Plan:
     most = max((item.method.n or len(prompts) for item in usable), default=0)
     used = [prompt for name, prompt in prompts.items() if name in kept][: options.limit][:most]
     rows: list[Row] = []
-    notes = dataset.notes(data_root(options.data_root))
+    notes = [*dataset.notes(data_root(options.data_root)), *options.place_notes]
     for item in usable:
         try:
             requests, short = _requests(options, dataset, item, used[: item.method.n])
             notes += [f"{item.method.method}: {short}"] if short else []
             kind = ImportedPicturesRow if options.imported else AdapterRow
-            rows.append(kind(item.method.method, item.adapter, requests, options.device, options.dtype))
+            given = item.method.method, item.adapter, requests, *item.place, item.written
+            rows.append(kind(*given, DeviceOptions(force_export=options.force_export)))
         except BenchError as error:
             skip(options, skipped, item.method.method, error)
     notes += [
@@ -74,6 +83,9 @@ class _Usable(NamedTuple):
     adapter: Adapter
     prompts: set[str] | None
     """Those it can serve; None for all."""
+    place: Place
+    written: str
+    """The method as the suite writes it."""
 
 
 def _usable(options: Options, texts: Mapping[str, str]) -> tuple[list[_Usable], list[Skipped]]:
@@ -84,15 +96,28 @@ def _usable(options: Options, texts: Mapping[str, str]) -> tuple[list[_Usable], 
     for method in methods_of(options):
         try:
             _check_no_codec(method.method, options.suite.name)
+            bare, own = take_place(method.method)
             imported = options.imported and pictures_of(options.imported, method.method)
-            adapter = imported or make_adapter(method.method, settings)
-            adapter.weights = options.weights
+            adapter = imported or make_adapter(bare, settings)
             for side in (sampling.size, _width(method, sampling)):
                 _check_size(method.method, adapter, side)
-            found.append(_Usable(method, adapter, adapter.select(texts)))
+            where = _places(adapter, options) if not own else places_for(own, places(options))
+            for place in where:
+                # An adapter of its own for each: it holds its networks.
+                adapter = imported or make_adapter(bare, settings)
+                adapter.weights = options.weights
+                text = method.method if len(where) == 1 else put_place(bare, place)
+                placed = method.model_copy(update={"method": text})
+                found.append(_Usable(placed, adapter, adapter.select(texts), place, method.method))
         except BenchError as error:
             skip(options, skipped, method.method, error)
     return found, skipped
+
+
+def _places(adapter: Adapter, options: Options) -> list[Place]:
+    """Where a method runs that does not say so; one that computes nothing runs once."""
+    found = list(places(options))
+    return found if adapter.traits.sampled else [Place(options.device, options.dtype)]
 
 
 def _width(method: Method, sampling: Sampling) -> int:

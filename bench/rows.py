@@ -28,6 +28,9 @@ from ..datasets.images import center_crop, load_rgb
 from ..datasets.photos import Photo
 from ..datasets.request import Request
 from ..reports.schema import CodecFacts, Cost, Latency, RunSettings
+from .devices import make_device
+from .devices.base import DeviceOptions
+from .places import take_place
 from .store import Produced, Record
 
 LIBRARIES = ("t2ibench", "torch", "diffusers", "transformers")
@@ -66,6 +69,8 @@ class Row(ABC):
     """One method on the run's prompts or photos."""
 
     method: str
+    written: str
+    """The method as the suite writes it, without the place where this row runs."""
     size: tuple[int, int]
     """Height and width of the pictures."""
     identity: list[Any]
@@ -85,6 +90,9 @@ class Row(ABC):
     def settings(self) -> RunSettings:
         """The settings that every row has."""
         return RunSettings(size=f"{self.size[1]}x{self.size[0]}", dtype=self.dtype, device=self.device)
+
+    def prepare(self, say: Callable[[str], None]) -> None:  # noqa: B027 - mostly nothing
+        """Do what has to be done before loading, and takes more memory than computing."""
 
     def load(self) -> None:  # noqa: B027 - photos need no loading
         """Load the method."""
@@ -120,13 +128,17 @@ class Row(ABC):
 class AdapterRow(Row):
     """A text-to-image method."""
 
-    def __init__(self, method: str, adapter: Adapter, requests: Iterable[Request], device: str, dtype: str) -> None:
+    def __init__(
+        self, method: str, adapter: Adapter, requests: Iterable[Request], device: str, dtype: str, written: str = "",
+        options: DeviceOptions = DeviceOptions(),  # noqa: B008 - frozen
+    ) -> None:  # fmt: skip
         requests = list(requests)
         self.method, self.adapter, self.device, self.dtype = method, adapter, device, dtype
+        self.written, self.runtime = written or method, make_device(device, options)
         self.checkpoint, self.size = adapter.checkpoint, (requests[0].height, requests[0].width)
         self.identity = [
             *method_code(adapter), dict(adapter.options), asdict(adapter.settings), adapter.fingerprint(),
-            dtype, device.partition(":")[0],
+            dtype, device.partition(":")[0], *self.runtime.identity(),
         ]  # fmt: skip
         self.jobs = [Job(self._key(r), r.prompt_id, r.sample, r.prompt, r) for r in requests]
 
@@ -135,8 +147,19 @@ class AdapterRow(Row):
             return digest(["file", sha256_file(file), request.prompt_id])
         return digest([*self.identity, request.identity()])
 
+    def prepare(self, say: Callable[[str], None]) -> None:
+        from .latency.worker import Order
+
+        text, (height, width) = take_place(self.written).method, self.size
+        order = Order(
+            method=text, device=self.runtime.spec.text, dtype=self.dtype or "fp32", width=width, height=height,
+            sampling=asdict(self.adapter.settings), offline=self.adapter.weights.offline,
+            force_export=self.runtime.spec.options.force_export,
+        )  # fmt: skip
+        self.runtime.prepare(order, ["picture"], say)
+
     def load(self) -> None:
-        self.adapter.load(self.device or "cpu", self.dtype or "fp32")
+        self.runtime.load(self.adapter, self.dtype or "fp32")
 
     def produce(self, jobs: Sequence[Job], batch_size: int) -> list[Produced]:
         if self.adapter.file(jobs[0].source):
@@ -166,12 +189,18 @@ class AdapterRow(Row):
         if self.adapter.file(self.jobs[0].source):  # made elsewhere: how, nobody here knows
             return Facts(settings=RunSettings())
         settings = self.settings().model_copy(update=asdict(self.adapter.settings))
-        return Facts(settings=settings, cost=self._cost(), notes=_weights_notes(self.adapter.official))
+        files, own = self.adapter.weight_files(), self.runtime.file_bytes()
+        weights = sum(file.stat().st_size for file in files) if files else None
+        cost = self._cost().model_copy(update={"file_bytes": weights if own is None else own})
+        notes = [*_weights_notes(self.adapter.official), *self.runtime.notes()]
+        return Facts(settings=settings, cost=cost, notes=notes)
 
     def trial(self) -> float | None:
         request = self.jobs[0].source
         if self.adapter.file(request):
             return 0.0
+        if self.runtime.exports:
+            return None
         parts = self.adapter.stages().values()
         return sum(_seconds(stage, request, self.device or "cpu") * stage.forwards(request) for stage in parts) or None
 
@@ -200,7 +229,7 @@ class AdapterRow(Row):
         )
 
     def unload(self) -> None:
-        del self.adapter
+        del self.adapter, self.runtime
         _free(self.device)
 
 
@@ -208,7 +237,7 @@ class SourceRow(Row):
     """The photos themselves, cropped: what codecs start from and are compared with."""
 
     def __init__(self, photos: Sequence[Photo], size: int) -> None:
-        self.method, self.size = "source", (size, size)
+        self.method, self.written, self.size = "source", "source", (size, size)
         self.identity = ["source", size]
         self.jobs = [
             Job(digest([*self.identity, sha256_file(photo.path)]), photo.id, 0, None, photo.path) for photo in photos
@@ -231,7 +260,7 @@ class CodecRow(Row):
 
         Raises BenchError where it cannot be loaded.
         """
-        self.method, self.make, self.size, self._asked = method, make, size, asked
+        self.method, self.written, self.make, self.size, self._asked = method, method, make, size, asked
         self.load()
         codec = self.codec
         with _blamed(f"'{method}'", BenchError):

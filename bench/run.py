@@ -31,6 +31,7 @@ from ..reports.worst import Key
 from ..reports.write import write_reports
 from . import timing
 from .captions import SceneReader
+from .drift import bases_of, drifts_of
 from .environment import PeakMemory, environment
 from .excess import add_excess
 from .observers import observers_of
@@ -73,9 +74,9 @@ def run_suite(
             store.clear()
         for line in [*plan.notes, *(f"skipped {item.method}: {item.reason}" for item in plan.skipped)]:
             say(line)
-        facts = {row.method: found for row in _all_rows(plan) if (found := _made(row, plan, store, options))}
+        facts = {row.method: found for row in _all_rows(plan) if (found := _made(row, plan, store, options, say))}
         rows, swept = [row for row in plan.rows if row.method in facts], swept_of(options)
-        results = [_result(row, facts[row.method], measuring, store, swept.get(row.method)) for row in rows]
+        results = [_result(row, facts[row.method], measuring, store, swept.get(row.written)) for row in rows]
         if not results:
             why = plan.skipped[0].reason if plan.skipped else "it names none"
             raise BenchError(f"no method of suite '{options.suite.name}' could run: {why}")
@@ -90,24 +91,27 @@ def _all_rows(plan: Plan) -> list[Row]:
     return [plan.reference, *plan.rows] if plan.reference else plan.rows
 
 
-def _made(row: Row, plan: Plan, store: Store, options: Options) -> Facts | None:
+def _made(row: Row, plan: Plan, store: Store, options: Options, say: Callable[[str], None]) -> Facts | None:
     """Make what is missing of a row; None where a method of the suite's own set turned out not to run."""
     try:
-        return _generate(row, plan.batch_size, store)
+        return _generate(row, plan.batch_size, store, say)
     except WriteError:
         raise
     except BenchError as error:
-        if options.asked or row is plan.reference:
+        elsewhere = any(other.written == row.written and other is not row for other in plan.rows)
+        if (options.asked and not elsewhere) or row is plan.reference:
             raise
         plan.skipped.append(Skipped(method=row.method, reason=str(error)))
         return None
 
 
-def _generate(row: Row, batch_size: int, store: Store) -> Facts:
+def _generate(row: Row, batch_size: int, store: Store, say: Callable[[str], None]) -> Facts:
     missing = [job for job in row.jobs if job.key not in store.records]
     kept = f"rows/{row.key}.json"
     if not missing and (file := store.directory / kept).exists():
         return Facts.model_validate_json(file.read_bytes())
+    if missing:
+        row.prepare(say)
     memory = PeakMemory(row.device or "cpu")
     try:
         row.load()
@@ -166,7 +170,8 @@ class Measuring:
         )
         self.engine = Engine(setup)
         self.reference_method = None if options.reference else suite.reference_method
-        self.base = next((row for row in plan.rows if row.method == self.reference_method), None)
+        self.base = next((row for row in plan.rows if row.written == self.reference_method), None)
+        self.drift_bases = bases_of(plan.rows)
         own = plan.reference is None and self.reference_method is None
         self.reference = reference_of(options, self.names) if own else None
         self.prompted = plan.reference is None
@@ -196,11 +201,28 @@ class Measuring:
             name: value.model_copy(update={"reason": self._why(name, value.reason)}) if value.reason else value
             for name, value in values.items()
         }
+        values |= self._drift(row)
         jobs = {job.key: job for job in row.jobs}
         for name, value in values.items():
             for key, score in value.per_image.items():
                 self.scores.append((row.method, jobs[key].prompt_id, jobs[key].sample, name, score))
         return values
+
+    def _drift(self, row: Row) -> dict[str, MetricValue]:
+        """How far the row's pictures are from those that PyTorch makes of the same noise, where this run has both."""
+        base = self.drift_bases.get(row)
+        if base is None:
+            return {}
+        names = drifts_of(self.names)
+        if base is row or any(job.key not in self.store.records for job in base.jobs):
+            same = "these are the pictures that those of the other devices are compared with"
+            why = same if base is row else f"needs the pictures of '{base.method}', which could not be made"
+            return {name: MetricValue(value=None, reason=why, n=0, higher_is_better=False) for name in names}
+        pairs = zip(row.jobs, base.jobs, strict=True)
+        samples = [
+            self._stored(job.key, job.key, job.prompt, self._stored(other.key, other.key)) for job, other in pairs
+        ]
+        return self.engine.measure(samples, names)
 
     def _reference(self, row: Row) -> Reference:
         if self.reference_method is None:

@@ -65,6 +65,11 @@ METRICS: Registry[Metric] = Registry(
         ),
         "background_ssim": Entry(".metrics.editing:BACKGROUND_SSIM", "SSIM of what an edit should have left alone"),
         "background_lpips": Entry(".metrics.editing:BACKGROUND_LPIPS", "LPIPS of what an edit should have left alone"),
+        "picture_drift": Entry(".metrics.drift:PICTURE_DRIFT", "mean difference of pixels from PyTorch's picture"),
+        "mini_drift": Entry(".metrics.drift:MINI_DRIFT", "how far scenes moved, of the distance between scenes"),
+        "inception_drift": Entry(
+            ".metrics.drift:INCEPTION_DRIFT", "how far pictures moved in Inception's features, of their distance"
+        ),
         "mini_fd": Entry(".metrics.mini:MINI_FD", "Fréchet distance of drawn scenes over the mini world's features"),
         "mini_kd": Entry(".metrics.mini:MINI_KD", "kernel distance of drawn scenes over the same, without bias"),
         "mini_clip_score": Entry(

@@ -7,13 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
 from ...adapters.base import Adapter, Settings
-from ...core.errors import BenchError
-from ...core.files import write_atomic
+from ...core.errors import BenchError, WriteError
+from ...core.files import sha256_file, write_atomic
 from ...datasets.request import Request
 from ..rows import digest, method_code
 from .base import Call, Device, Part, Probe
@@ -63,6 +64,7 @@ class Exported(Device, Runtime):
     which is said. Where ``prepare`` has run before ``load``, PyTorch's weights are dropped.
     """
 
+    exports = True
     modules: tuple[str, ...]
     """What must be there to be imported."""
 
@@ -110,6 +112,7 @@ class Exported(Device, Runtime):
         from ...adapters import make_adapter
         from ..fresh import FreshProcess
 
+        self.check()
         adapter = make_adapter(order.method, Settings(**order.sampling))
         self._check_method(adapter, order.dtype)
         ready = self._read(adapter, order.dtype)
@@ -204,6 +207,12 @@ class Exported(Device, Runtime):
         """The stages that stayed in PyTorch, and why."""
         return {name: runner.failed for name, runner in self.runners.items() if runner.failed}
 
+    def notes(self) -> list[str]:
+        errors = {name: error for name, runner in self.runners.items() if (error := runner.error) is not None}
+        off = ", ".join(f"{name.replace('_', ' ')} {100 * error:.2g}" for name, error in errors.items())
+        told = [f"exported to {self.name}; off PyTorch by at most, in % of the largest value: {off}"] if off else []
+        return told + [f"{name.replace('_', ' ')} ran in PyTorch: {why}" for name, why in self.failed().items()]
+
     def identity(self) -> list[Any]:
         return [self.versions]
 
@@ -226,8 +235,8 @@ class Exported(Device, Runtime):
 
     def _read(self, adapter: Adapter, dtype: str) -> Ready:
         parts = [
-            self.name, dtype, self.versions, method_code(adapter), dict(adapter.options), vars(adapter.settings),
-            adapter.fingerprint(),
+            self.name, dtype, self.versions, _code(),
+            method_code(adapter), dict(adapter.options), vars(adapter.settings), adapter.fingerprint(),
         ]  # fmt: skip
         self._record = exports_dir() / "methods" / f"{digest(parts)}.json"
         try:
@@ -332,12 +341,14 @@ class Runner:
         if self._dropped:
             shapes = ", ".join(f"{name} {shape}" for name, shape in call.shapes.items())
             raise BenchError(
-                f"the {self.name} is called in a way that was not exported ({shapes}): remove '{exports_dir()}' and run again"
+                f"the {self.name} was not exported for such a call ({shapes}): remove '{exports_dir()}' and run again"
             )
         if self._weights is None:
             self._weights = weights_digest(self.module)
         try:
             self.made[call.key] = export(self.device, Subject(self.module, call, self._weights), self.dtype).folder.name
+        except WriteError:  # the disk is full, which says nothing of the network
+            raise
         except BenchError as error:
             self.failed = str(error)
 
@@ -363,9 +374,14 @@ class Runner:
         if hooked or trained:
             what = "trains it" if trained else f"changes {hooked} of its layers"
             raise BenchError(
-                f"device '{self.device.spec.text}' computes the {self.name} as a whole, and the method {what}: run it in "
-                "PyTorch, --device cpu"
+                f"device '{self.device.spec.text}' computes the {self.name} as a whole, and the method {what}: "
+                "run it in PyTorch, --device cpu"
             )
+
+
+def _code() -> list[str]:
+    """Digests of the files that export: what could not be exported before may now."""
+    return sorted(sha256_file(file) for file in Path(__file__).parent.glob("*.py"))
 
 
 def _size(part: Part, width: int, height: int) -> str:

@@ -174,7 +174,7 @@ def _compared(runtime: Runtime, subject: Subject, dtype: str, folder: Path) -> E
 
 
 def worst_error(answer: Sequence[NDArray[Any]], expected: Sequence[NDArray[Any]]) -> float:
-    """Return the largest difference, of the largest expected value of the same tensor; infinity for other shapes, NaN."""
+    """Return the largest difference, of the largest value expected of its tensor; infinity for NaN and other shapes."""
     if [found.shape for found in answer] != [wanted.shape for wanted in expected]:
         return float("inf")
     errors = [
@@ -231,7 +231,7 @@ def _blamed(runtime: Runtime, subject: Subject, dtype: str) -> Iterator[None]:
     try:
         with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
             yield
-    except (BenchError, OSError):
+    except (BenchError, OSError, MemoryError):
         raise
     except Exception as error:  # exporters and runtimes raise what they like
         text = " ".join(str(error).split())[:200]
@@ -312,8 +312,8 @@ def check_room(found: Estimate) -> None:
     force = "--force-export tries it all the same"
     if disk < found.disk:
         raise BenchError(
-            f"exporting takes up to {found.disk / 1e9:.1f} GB on the disk of '{there}', which has {disk / 1e9:.1f}: free "
-            f"some, or name another folder in T2IBENCH_CACHE; {force}"
+            f"exporting takes up to {found.disk / 1e9:.1f} GB in '{there}', and {disk / 1e9:.1f} are free there: name "
+            f"another folder in T2IBENCH_CACHE; {force}"
         )
     if memory is not None and memory < found.memory:
         raise BenchError(

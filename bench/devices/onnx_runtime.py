@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from .exports import Arrays, Need, Session, Subject
 
 FILE = "graph.onnx"
 OPSET = 17
+INPUT = re.compile(r"in(\d+)")
+"""Inputs are called by the places of their tensors in a call; what a graph does not read it does not have."""
 LARGE = 1_500_000_000
 """Bytes above which weights do not fit into one file of protocol buffers beside their graph."""
 

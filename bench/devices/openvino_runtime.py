@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from .exported import Exported
 from .exports import Arrays, Need, Session, Subject, export
 from .onnx_runtime import FILE as ONNX_FILE
+from .onnx_runtime import INPUT
 
 FILE = "graph.xml"
 HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
-"""The arithmetic for each precision: left to itself OpenVINO takes bf16 where the processor has it, whatever is asked."""
+"""The arithmetic for each precision; left to itself OpenVINO takes bf16 where the processor has it."""
 NEEDED = {"bf16": "BF16", "fp16": "FP16"}
 """What OpenVINO calls the ability of a processor to compute in a precision."""
 
@@ -68,7 +69,7 @@ class OpenVino(Exported):
 
         options = {"INFERENCE_PRECISION_HINT": HINTS[dtype], "INFERENCE_NUM_THREADS": self.threads}
         compiled = openvino.Core().compile_model(folder / FILE, "CPU", options)
-        places = [int(given.any_name.removeprefix("in")) for given in compiled.inputs]
+        places = [_place(given.names) for given in compiled.inputs]
         request, answers = compiled.create_infer_request(), range(len(compiled.outputs))
 
         def compute(arrays: Sequence[NDArray[Any]]) -> Arrays:
@@ -76,3 +77,8 @@ class OpenVino(Exported):
             return [np.array(found[answer]) for answer in answers]  # the next call writes into the same memory
 
         return compute
+
+
+def _place(names: Iterable[str]) -> int:
+    """Which tensor of a call an input is; it may have been given names beside the one that it had in ONNX."""
+    return next(int(found[1]) for name in names if (found := INPUT.fullmatch(name)))

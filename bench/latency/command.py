@@ -20,6 +20,7 @@ from ...core.files import write_atomic
 from ...core.zoo import PREFIX
 from ...reports.latency import ClaimFound, Failed, LatencyRow, LatencyRun, Machine, Protocol
 from ..devices import make_device
+from ..places import check_precision
 from .claims import claims_found
 from .results import imported_comparisons
 from .suites import LatencySuite, SuiteMethod, find_latency_suite
@@ -183,12 +184,13 @@ def orders_of(methods: str, protocol: Protocol, asked: Mapping[str, Any]) -> lis
         if not make_device(name).whole and protocol.sustained:
             raise BenchError(f"--sustained makes whole pictures, which device '{name}' does not")
     for dtype in texts[2]:
-        _check_dtype(dtype)
+        check_precision(dtype)
     return [
         Order(
             method=method, device=device, dtype=dtype, width=protocol.width, height=protocol.height, seed=protocol.seed,
             end_to_end=protocol.end_to_end, offline=asked["offline"], threads=asked["threads"],
             tflite=_tflite(asked["tflite_dir"], method), benchmark_model=_text(asked["benchmark_model"]),
+            force_export=asked["force_export"],
         )
         for method, device, dtype in itertools.product(texts[0], devices, texts[2])
     ]  # fmt: skip
@@ -292,12 +294,6 @@ def device_name(name: str) -> str:
     from ..commands import device_of
 
     return device_of(name) if name == "auto" else name
-
-
-def _check_dtype(name: str) -> None:
-    from ..commands import dtype_of
-
-    dtype_of(name)
 
 
 def _say(text: str) -> None:
