@@ -109,11 +109,9 @@ class Plugin:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
-        for method, metric in self.names:
-            name = f"{method}::{metric}"
-            items.append(
-                Row.from_parent(session, name=name, nodeid=f"{NODE}::{name}", plugin=self, row=(method, metric))
-            )
+        for row in self.names:
+            name = _name(*row)
+            items.append(Row.from_parent(session, name=name, nodeid=f"{NODE}::{name}", plugin=self, row=row))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -209,6 +207,13 @@ class Row(pytest.Item):
 
     def reportinfo(self) -> tuple[Path, None, str]:
         return self.plugin.settings.root / self.plugin.settings.base, None, f"bench gate: {': '.join(self.row)}"
+
+
+def _name(method: str, metric: str) -> str:
+    """As a test with a parameter, since methods are full of brackets, and pytest reads them as such."""
+    from .outcomes import WHOLE
+
+    return metric if (method, metric) == WHOLE else f"{metric}[{method}]"
 
 
 def _table(file: Path) -> Mapping[str, Any]:
