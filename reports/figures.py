@@ -139,7 +139,8 @@ def seconds_axis(title: str, seconds: Sequence[float]) -> dict[str, Any]:
     if max(seconds) <= _LOGARITHMIC * min(seconds):
         return {"title": {"text": title}, "rangemode": "tozero"}
     low, high = (math.floor(math.log10(end)) for end in (min(seconds), max(seconds)))
-    ticks = [float(f"{digit}e{power}") for power in range(low, high + 1) for digit in (1, 2, 5)]
+    digits = (1, 2, 5) if high - low < 2 else (1, 3) if high - low < 4 else (1,)
+    ticks = [float(f"{digit}e{power}") for power in range(low, high + 1) for digit in digits]
     return {"title": {"text": title}, "type": "log", "tickvals": ticks, "ticktext": [f"{tick:g}" for tick in ticks]}
 
 

@@ -14,7 +14,7 @@ function figure([label, caption, full, src, values]) {
     if (!values[place]) continue;
     const value = make("dd", { textContent: values[place] });
     if (!metric.change) told.push(make("div", {}, make("dt", { textContent: metric.name }), " ", value));
-    else told.at(-1).append(" ", Object.assign(value, { className: `change ${tone(metric, values[place])}` }));
+    else if (/^[+-]/.test(values[place])) told.at(-1).append(" ", Object.assign(value, { className: `change ${tone(metric, values[place])}` }));
   }
   const below = make("figcaption", {}, make("span", { className: "code", title: name, textContent: text }));
   if (told.length) below.append(make("dl", {}, ...told));
@@ -23,7 +23,6 @@ function figure([label, caption, full, src, values]) {
 
 /** Whether a change is for the better. */
 function tone({ higher }, value) {
-  if (!/^[+-]/.test(value)) return "even";
   return value.startsWith("+") === higher ? "better" : "worse";
 }
 
