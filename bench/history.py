@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 from zipfile import is_zipfile
@@ -19,8 +19,8 @@ from .gating.sides import Looker, Pair, Side, open_side
 from .gating.thresholds import Thresholds
 
 
-def history(folder: Path, metric: str | None, thresholds: Thresholds, looker: Looker) -> History:
-    """Return a metric, else all there are, over the runs and baselines in ``folder``.
+def history(folder: Path, metric: str | None, thresholds: Thresholds, look: Callable[[], Looker]) -> History:
+    """Return a metric, else all there are, over the runs and baselines in ``folder``; ``look`` is asked once.
 
     Raises BenchError where there is no run, or none that has the metric.
     """
@@ -32,6 +32,7 @@ def history(folder: Path, metric: str | None, thresholds: Thresholds, looker: Lo
     if metric is not None and metric not in known:
         raise BenchError(f"no run in '{folder}' has metric '{metric}'{suggest(metric, list(known))} (they have "
                          f"{', '.join(known) or 'none'})")  # fmt: skip
+    looker = look()
     found = [_Over(name, sides, thresholds, looker).history() for name in ([metric] if metric else known)]
     return History(folder=str(folder), runs=len(sides), metrics=found, notes=notes)
 

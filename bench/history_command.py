@@ -18,7 +18,7 @@ from .history import history
 
 def history_command(folder: Path, asked: Mapping[str, Any]) -> int:
     """``bench history``: print tables, write the page."""
-    found = history(folder, asked["metric"], load_thresholds(asked["thresholds"]), looker_of(asked))
+    found = history(folder, asked["metric"], load_thresholds(asked["thresholds"]), lambda: looker_of(asked))
     if asked["html"]:
         write_atomic(asked["html"], history_html(found))
         print(printable(f"history: {asked['html']}"), file=sys.stderr)

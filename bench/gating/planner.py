@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -104,14 +104,14 @@ def question(detect: str, n: int | None, wanted: float) -> Question:
     return Question(metric.strip(), change, n, wanted)
 
 
-def plan(asked: Question, paths: Sequence[Path], thresholds: Thresholds, looker: Looker) -> Plan:
-    """Plan by past runs, baselines, or what ``bench ab`` wrote.
+def plan(asked: Question, paths: Sequence[Path], thresholds: Thresholds, look: Callable[[], Looker]) -> Plan:
+    """Plan by past runs, baselines, or what ``bench ab`` wrote; ``look`` is asked once what is given is known to do.
 
     Raises BenchError where they have no such metric, or too little of it to tell how it scatters.
     """
     if asked.metric.startswith(SECONDS):
         return _plan_rounds(asked, [load_ab(path) for path in paths], thresholds)
-    return _plan_pictures(asked, [open_side(path) for path in paths], thresholds, looker)
+    return _plan_pictures(asked, [open_side(path) for path in paths], thresholds, look)
 
 
 # --- pictures
@@ -143,11 +143,11 @@ class _Seen(NamedTuple):
         return len({place.prompt_id for place in self.pair.places})
 
 
-def _plan_pictures(asked: Question, sides: Sequence[Side], thresholds: Thresholds, looker: Looker) -> Plan:
+def _plan_pictures(asked: Question, sides: Sequence[Side], thresholds: Thresholds, look: Callable[[], Looker]) -> Plan:
     if asked.metric.startswith(DRIFT):
         raise BenchError(f"{asked.metric}: its scatter depends on its size: set its margin by equal runs")
     _check_known(asked.metric, [name for side in sides for result in side.run.results for name in result.metrics])
-    goes = list(_goes(sides, thresholds, looker))
+    goes = list(_goes(sides, thresholds, look()))
     tests = max(sum(seen.item.test is not None and seen.rule.band is None for seen in go) for go in goes)
     seen = [one for go in goes for one in go if one.item.metric == asked.metric]
     reasons: dict[str, str] = {}
@@ -176,10 +176,9 @@ def _check_known(metric: str, known: Iterable[str]) -> None:
 
 def _goes(sides: Sequence[Side], thresholds: Thresholds, looker: Looker) -> Iterator[list[_Seen]]:
     """All differences of each two runs that follow each other; of one run by itself."""
-    both = list(pairwise(sides)) or [(sides[0], sides[0])]
-    for base, head in both:
+    for base, head in list(pairwise(sides)) or [(sides[0], sides[0])]:
         pairs = match(base, head).pairs
-        if base is head:
+        if len(sides) == 1:
             pairs = [OneRun(base, head, pair.base_method, pair.method) for pair in pairs]
         suite = head.run.suite.name
         found = [(item, pair) for pair in pairs for item in differences(pair, looker)]

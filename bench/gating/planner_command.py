@@ -20,7 +20,7 @@ def plan_command(asked: Mapping[str, Any]) -> int:
     if not 0.5 <= asked["power"] < 1:
         raise BenchError(f"--power {asked['power']:g}: a share from 0.5 to below 1")
     what = question(asked["detect"], asked["n"], asked["power"])
-    found = plan(what, asked["from_"], load_thresholds(asked["thresholds"]), looker_of(asked))
+    found = plan(what, asked["from_"], load_thresholds(asked["thresholds"]), lambda: looker_of(asked))
     if asked["json_"]:
         print(found.model_dump_json(by_alias=True, indent=2))
     else:
