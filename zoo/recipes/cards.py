@@ -27,11 +27,13 @@ class Part(NamedTuple):
     what: str
     recipe: str
     """The recipe's module, and what it must be told."""
+    name: str = ""
+    """What the recipe calls its training, where that is not its module's name."""
 
     @property
     def record(self) -> Path:
         """The file of what its recipe wrote down."""
-        return ZOO / "cards" / f"{'-'.join(self.recipe.split()[1:]) or self.recipe}.json"
+        return ZOO / "cards" / f"{self.name or self.recipe}.json"
 
     @property
     def weights(self) -> Path:
@@ -50,8 +52,8 @@ MAPS = {"canny": "Canny edges", "landmarks": "face landmarks", "depth": "depth"}
 
 def _control(network: str, condition: str) -> Part:
     title, what = CONTROL[network]
-    folder, recipe = f"mini-{network}-{condition}", f"control {network} {condition}"
-    return Part(folder, f"{title}, {MAPS[condition]}", what, recipe)
+    name = f"{network}-{condition}"
+    return Part(f"mini-{name}", f"{title}, {MAPS[condition]}", what, f"control {network} {condition}", name)
 
 
 PARTS = (
