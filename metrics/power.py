@@ -58,7 +58,7 @@ def power(change: float, margin: float, spread: Spread, level: float) -> float:
 
 
 def passing(margin: float, spread: Spread, level: float = 0.95) -> float:
-    """Return how often a row passes where nothing has changed: the upper end of its interval is below the margin."""
+    """Return how often a row passes where nothing is worse: the upper end of its interval is below the margin."""
     from scipy.special import ndtr
 
     if spread.error == 0:

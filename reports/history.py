@@ -83,6 +83,16 @@ EXPLAINED = (
 )
 
 
+_TIME = {
+    "type": "date",
+    # On one line: what stands on a second one would be cut off.
+    "tickformatstops": [
+        {"dtickrange": [None, 86_399_999], "value": "%b %-d, %H:%M"},
+        {"dtickrange": [86_400_000, None], "value": "%Y-%m-%d"},
+    ],
+}
+
+
 def history_table(found: MetricHistory) -> Table:
     """Lay a metric out: a row per run and line."""
     footnotes = Footnotes()
@@ -139,7 +149,7 @@ def _plot(found: MetricHistory) -> Plot:
     data = [
         trace for place, one in enumerate(found.lines) for trace in _traces(found.metric, place, labels[place], one)
     ]
-    drawn = figure(data, {"type": "date"}, axis(found.metric, found.higher_is_better))
+    drawn = figure(data, _TIME, axis(found.metric, found.higher_is_better))
     about = "A line per method and identity, with 95 % intervals; triangles are steps, pointing where the number went."
     return Plot(name, about, [Choice(name, drawn, found.notes)])
 

@@ -27,8 +27,8 @@ from .text import number
 from .thresholds import DRIFT, SECONDS, Margin, Rule, Thresholds, margin_of
 
 SHARE = 0.75
-"""Of the change to be found, the margin that is planned for where the thresholds' is too wide: there as many equal runs
-pass as changes are found."""
+"""Of the change to be found, the margin that is planned for where the thresholds' is too wide: there as many harmless
+changes pass as changes are found."""
 
 
 class _Part(BaseModel):
@@ -60,7 +60,8 @@ class PlanRow(_Part):
     found: float | None = None
     """How often the change is found at ``asked_n``, else at ``n``."""
     passes: float
-    """How often equal runs pass: at ``asked_n``, else at ``needed``, else at ``n``."""
+    """How often what makes nothing worse, and scatters as these runs do, passes: at ``asked_n``, else at ``needed``,
+    else at ``n``."""
     visible: float
     """The smallest change that is found with the power asked for: at ``asked_n``, else at ``n``."""
     total: int | None = None

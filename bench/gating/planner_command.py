@@ -38,13 +38,14 @@ def plan_table(found: Plan) -> Table:
     columns.append(Column("visible", f"Seen with {found.power:.0%}"))
     if asked:
         columns += [Column("change", "Change"), Column("found", "Found"), Column("needed", f"Needs {what}")]
-    columns.append(Column("passes", "Equal runs pass"))
+    columns.append(Column("passes", "Harmless passes"))
     rows = tuple(Row(tuple(_cells(row, asked))) for row in found.rows)
     n = sorted({row.asked_n or row.n for row in found.rows})
     at = f"{n[0]:,}" if len(n) == 1 else "their own"
+    seen, passes = "" if given else ", as these runs have", "as many" if given or not asked else "those needed"
     notes = [
-        f"Seen, found: with {at} {what}{'' if given else ', as these runs have'}. Equal runs pass: with "
-        f"{'as many' if given or not asked else 'as many as are needed'}.",
+        f"Seen, found: with {at} {what}{seen}. Harmless passes: how often what makes nothing worse, and scatters as "
+        f"these runs do, passes with {passes}.",
         f"By the gate's own rule, for gates of {found.tests} rows with an interval, {found.level:.0%} over them all.",
     ]
     title = f"bench plan, {found.metric.replace('_', ' ') if seconds else quantity(found.metric).name}"
