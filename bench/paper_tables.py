@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..reports.plots import Plot
 
 R = TypeVar("R", bound=Run)
+TIMES = "latency.json"
 
 
 def print_paper_table(name: str, published: Published, runs: Sequence[Path], form: str | None) -> None:
@@ -91,15 +92,8 @@ def _with_runs(name: str, published: Published, paths: Sequence[Path]) -> Table:
 
 def _load(path: Path, template: Template) -> Run:
     """Read a run, or what ``bench latency`` measured; of a folder with both, what the table is made for."""
-    files = {"run": "run.json", "latency": "latency.json"}
-    if path.is_dir():
-        there = [
-            name for name in sorted(files, key=lambda name: name != template.reads) if (path / files[name]).is_file()
-        ]
-        kind = there[0] if there else template.reads
-    else:
-        kind = "latency" if path.name == files["latency"] else "run"
-    return as_run(load_latency(path)) if kind == "latency" else load_run(path)
+    timed = path.name == TIMES or ((path / TIMES).is_file() and not (path / "run.json").is_file())
+    return as_run(load_latency(path)) if timed or template.reads == "latency" else load_run(path)
 
 
 def _curves(runs: Sequence[tuple[str, Run]]) -> Iterator[Plot]:

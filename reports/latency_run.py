@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..metrics.timing import paired_ratio
-from .latency import END_TO_END, LatencyRow, LatencyRun, StageResult, Timing
+from .latency import END_TO_END, LatencyRow, LatencyRun, StageFacts, StageResult, Timing
 from .schema import CodecFacts, Cost, Latency, Result, Run, RunSettings, SuiteInfo
 
 CONTROL = "control"
@@ -73,7 +73,7 @@ def _per_picture(stage: StageResult) -> list[float]:
 
 
 def _result(found: LatencyRun, row: LatencyRow) -> Result:
-    unet, decoder = row.stages.get("unet"), row.stages.get("decoder")
+    unet, decoder = (row.stages.get(name, StageFacts(forwards=0)) for name in ("unet", "decoder"))
     size = row.about.get("size") or f"{found.protocol.width}x{found.protocol.height}"
     sampling = {name: row.settings.get(name) for name in ("scheduler", "steps", "guidance")}
     return Result(
@@ -85,14 +85,14 @@ def _result(found: LatencyRun, row: LatencyRow) -> Result:
         latency=dict(_latency(row)),
         cost=Cost(
             params=row.params,
-            denoiser_params=unet and unet.params,
-            macs_per_forward=unet and unet.macs,
-            forwards_per_image=unet and unet.forwards,
+            denoiser_params=unet.params,
+            macs_per_forward=unet.macs,
+            forwards_per_image=unet.forwards or None,
             forwards={name: float(stage.forwards) for name, stage in row.stages.items()},
             macs_per_image=row.macs_per_image,
             peak_memory_bytes=row.memory.accelerator_peak_bytes or row.memory.beyond_before,
         ),
-        codec=CodecFacts(decoder_params=decoder.params) if decoder and decoder.params else None,
+        codec=CodecFacts(decoder_params=decoder.params) if decoder.params else None,
         device=row.about.get("accelerator"),
         imported=row.imported,
         notes=[*([] if row.end_to_end or not row.composition else [f"composed: {row.composition}"]), *row.notes],

@@ -81,6 +81,7 @@ class Adb(Device):
     def prepare(self, order: Order, parts: Sequence[Part], say: Callable[[str], None]) -> None:
         """Export the stages as ``litert`` does, where no folder of them is named."""
         if not self.folder:
+            self.check()  # exporting may take minutes: a phone that is not there is told first
             litert = self._litert()
             litert.check()
             litert.prepare(order.model_copy(update={"device": litert.spec.text}), ["stages"], say)

@@ -27,8 +27,7 @@ class Summary(NamedTuple):
     seconds: float
     of: Literal["median", "mean"]
     """What of the calls ``seconds`` is."""
-    count: int
-    """How many calls there were."""
+    calls: int
     note: str | None = None
     """What a reader must know of them: the device was hot."""
 

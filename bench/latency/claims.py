@@ -31,7 +31,7 @@ def claims_found(
 
 def _stage(what: str, index: int, compared: Sequence[Comparison]) -> Added | None:
     found = next((each for each in compared if (each.row, each.what) == (index, what)), None)
-    return found and Added("interleaved", found.ratio, found.interval)
+    return Added("interleaved", found.ratio, found.interval) if found else None
 
 
 def _whole(row: LatencyRow, index: int, compared: Sequence[Comparison]) -> Added | None:

@@ -172,7 +172,7 @@ class Worker:
 
         if isinstance(call := self.calls[name], SelfTimed):
             found = call.turn(iterations, seconds)
-            return Samples(seconds=[found.seconds], each=found.of, count=found.count, note=found.note)
+            return Samples(seconds=[found.seconds], each=found.of, count=found.calls, note=found.note)
         if self.last_s[name] < LONG_S:  # the others have computed since: the caches hold their weights
             self._call(name)
         gc.collect()
