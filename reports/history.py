@@ -157,7 +157,7 @@ def _plot(found: MetricHistory) -> Plot:
 def _traces(metric: str, place: int, label: str, one: Line) -> Iterator[dict[str, Any]]:
     points = one.points
     x, y = [point.created for point in points], [point.value for point in points]
-    drawn = line(place, escaped(clip(label, 48)), x, y, [_said(metric, label, point) for point in points])
+    drawn = line(place, escaped(clip(label, 48)), [], y, [_said(metric, label, point) for point in points]) | {"x": x}
     if any(point.interval for point in points):
         ends = [(point.value, *(point.interval or (point.value, point.value))) for point in points]
         drawn["error_y"] = {

@@ -119,7 +119,7 @@ def _mend(found: Slowdown, margin: float, rounds: int) -> str:
     room = abs(margin - change.estimate) if change.estimate <= margin else change.estimate
     needed = rounds * (half / room) ** 2 if room else math.inf
     if needed > 50 * rounds:
-        return "it lies so close to the margin that more rounds hardly help; set another margin"
+        return "too noisy, or too close to the margin, for more rounds to help: run it where less else goes on"
     return f"about {max(math.ceil(needed), rounds + 1)} rounds in place of {rounds} would tell"
 
 
