@@ -1,6 +1,6 @@
 """Whether `bench gate` and `bench ab` can be trusted: equal code that should pass, planted faults that should fail.
 
-    python tests/benchmarks/gate_selfcheck.py [--gates 100] [--n 64] [--steps 20] [--only KIND,...] [--out DIR]
+    python tests/benchmarks/gate_selfcheck.py [--gates 100] [--n 128] [--steps 20] [--only KIND,...] [--out DIR]
 
 Every gate is the gate itself (`bench.gating.gate.gate`, with its defaults, the metrics of suite mini, and drift) on two
 runs of the mini world. Kinds (`--list`) are
@@ -75,7 +75,6 @@ METRICS = ("mini_fd", "mini_kd", "mini_clip_score", "caption_accuracy")
 NETWORK = "mini-features"
 FIRST_SCENE = 200_000
 """Behind all that suites and their reference show."""
-BATCH = 16
 REFERENCE = 1024
 SLOWER = 0.07
 MAY_FAIL = 9 / 500
@@ -90,7 +89,8 @@ class Making:
 
     name: str
     method: str = SD
-    batch: int = BATCH
+    batch_share: float = 1.0
+    """Pictures in a batch, of what is asked for."""
     threads: int | None = None
     """None for as many as torch takes."""
     dtype: str = "fp32"
@@ -122,7 +122,8 @@ class Kind:
 
 
 def _shift_tokens(method: Any) -> None:
-    # Rolled round they would be the same set, and attention does not see an order beyond what is in the embeddings.
+    # Rolled round they would be the same set, and attention sees no order beyond what is in the embeddings: so what a
+    # shift does is to lose the first token and to have the last one twice.
     def shifted(requests: Sequence[Request]) -> torch.Tensor:
         embeddings = embed(requests)
         return torch.cat([embeddings[:, 1:], embeddings[:, -1:]], dim=1)
@@ -160,7 +161,7 @@ def kinds() -> list[Kind]:
     threads = 1 if now > 1 else 2
     return [
         Kind("threads", f"{threads} threads, not {now}", Making("threads", threads=threads), demand="equal"),
-        Kind("batch", f"batches of 5, not {BATCH}", Making("batch", batch=5), block=1, demand="equal"),
+        Kind("batch", "batches a third as large", Making("batch", batch_share=1 / 3), block=1, demand="equal"),
         Kind("compile", "compiled networks", Making("compile", compiled=True), block=2, demand="equal"),
         Kind("bf16", "bf16, not fp32", Making("bf16", dtype="bf16"), block=3, demand="equal"),
         Kind("seed", "another seed (not paired)", Making("seed", seed=1), block=4, demand="equal"),
@@ -188,8 +189,8 @@ TIMED = {
 class Pool:
     """Makes and keeps what gates need of pictures: ``DIR/MAKING-BLOCK/GATE.npz``."""
 
-    def __init__(self, folder: Path, n: int, steps: int, device: str) -> None:
-        self.folder, self.n, self.steps, self.device = folder, n, steps, device
+    def __init__(self, folder: Path, n: int, steps: int, batch: int, device: str) -> None:
+        self.folder, self.n, self.steps, self.batch, self.device = folder, n, steps, batch, device
         self.engine = Engine(Setup(weights=WeightsFinder(offline=True), caption_reader=SceneReader()))
         self.seconds: list[float] = []
         self._loaded: tuple[Making, Adapter] | None = None
@@ -219,24 +220,30 @@ class Pool:
             return PoolSide(making, json.loads(str(stored["about"])), stored["features"], self)
 
     def _made(self, making: Making, block: int, index: int) -> bytes:
-        start = FIRST_SCENE + 100_000 * block + index * self.n
-        requests = [_request(number, making) for number in range(start, start + self.n)]
+        requests = [_request(number, text, making) for number, text in self._captions(block, index).items()]
+        size = max(1, round(self.batch * making.batch_share))
         began = time.perf_counter()
         method = self._load(making)
         threads = torch.get_num_threads()
         torch.set_num_threads(making.threads or threads)
         try:
-            pictures = np.concatenate(
-                [
-                    _padded(method, requests[at : at + making.batch], making.batch)
-                    for at in range(0, self.n, making.batch)
-                ]
-            )
+            made = [_padded(method, requests[at : at + size], size) for at in range(0, self.n, size)]
         finally:
             torch.set_num_threads(threads)
         self.seconds.append((time.perf_counter() - began) / self.n)
-        pictures = np.stack([making.picture(one) for one in pictures]) if making.picture else pictures
+        pictures = np.concatenate(made)
+        if making.picture:
+            pictures = np.stack([making.picture(one) for one in pictures])
         return self._seen(requests, pictures, method)
+
+    def _captions(self, block: int, index: int) -> dict[int, str]:
+        """The scenes of a gate; kept, since finding one takes as long as making a picture."""
+        start = FIRST_SCENE + 100_000 * block + index * self.n
+        file = self.folder / f"captions-{block}" / f"{index:04d}.json"
+        if not file.exists():
+            found = [scene(number, "validation").caption for number in range(start, start + self.n)]
+            write_atomic(file, json.dumps(found))
+        return dict(enumerate(json.loads(file.read_text()), start))
 
     def _load(self, making: Making) -> Any:
         if self._loaded is None or self._loaded[0] != making:
@@ -311,13 +318,11 @@ def _sample(name: str, picture: Any, prompt: str | None = None) -> Sample:
     return Sample(name, hashlib.sha256(picture.tobytes()).hexdigest(), lambda: picture, prompt)
 
 
-def _request(number: int, making: Making) -> Request:
-    drawn = scene(number, "validation")
-    controlled = making.method.startswith("controlnet")
-    conditions = (ConditionMap("canny", Pixels.of(condition_map(drawn, "canny"))),) if controlled else ()
-    return Request(
-        f"{number:06d}", drawn.caption, seed=making.seed, height=SIZE, width=SIZE, conditions=conditions
-    )  # fmt: skip
+def _request(number: int, caption: str, making: Making) -> Request:
+    conditions: tuple[ConditionMap, ...] = ()
+    if making.method.startswith("controlnet"):
+        conditions = (ConditionMap("canny", Pixels.of(condition_map(scene(number, "validation"), "canny"))),)
+    return Request(f"{number:06d}", caption, seed=making.seed, height=SIZE, width=SIZE, conditions=conditions)
 
 
 def _padded(method: Any, requests: Sequence[Request], size: int) -> Any:
@@ -498,7 +503,7 @@ def main() -> int:
 
 def _run(wanted: Sequence[str], given: argparse.Namespace, log: Log) -> Iterator[tuple[str, str]]:
     """Judge what is missing; yield what cannot be, with the reason."""
-    pool = Pool(given.out / "pool", given.n, given.steps, given.device)
+    pool = Pool(given.out / "pool", given.n, given.steps, given.batch, given.device)
     looker = Looker("cpu", WeightsFinder(offline=True))
     by_name = {kind.name: kind for kind in kinds()}
     for name in wanted:
@@ -528,7 +533,8 @@ def _make(kind: Kind, missing: Sequence[int], pool: Pool) -> None:
 def _given() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gates", type=int, default=100, metavar="N", help="of each kind")
-    parser.add_argument("--n", type=int, default=64, metavar="N", help="pictures per gate and side, 20 at least")
+    parser.add_argument("--n", type=int, default=128, metavar="N", help="pictures per gate and side, 20 at least")
+    parser.add_argument("--batch", type=int, default=16, metavar="N", help="pictures in a batch")
     parser.add_argument("--steps", type=int, default=20, metavar="N", help="of the sampler")
     parser.add_argument("--only", metavar="KIND,...", help="kinds, comma between; else all")
     parser.add_argument("--list", action="store_true", help="say which kinds there are")
@@ -543,7 +549,8 @@ def _given() -> argparse.Namespace:
 
 def _same_settings(given: argparse.Namespace) -> None:
     """A folder holds gates of one setting."""
-    settings = {"n": given.n, "steps": given.steps, "device": given.device, "min_seconds": given.min_seconds}
+    names = ("n", "steps", "batch", "device", "min_seconds")
+    settings = {name: getattr(given, name) for name in names}
     file = given.out / "settings.json"
     if file.exists() and json.loads(file.read_text()) != settings:
         raise SystemExit(f"'{given.out}' holds gates of {file.read_text()}: name another --out")
