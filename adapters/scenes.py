@@ -12,6 +12,7 @@ from ..datasets.request import Request
 from .base import Adapter, Images, Traits
 from .codecs import make_codec
 from .codecs.base import Codec
+from .options import choice
 
 
 class Scenes(Adapter):
@@ -19,15 +20,18 @@ class Scenes(Adapter):
 
     ``codec=TEXT`` sends it through a codec and back, which is the best that a method over these latents can do.
     ``offset=N`` draws the scene N numbers further on, which is not what the caption says: a second real set.
+    Of an edit of ``scene-edits`` it is the scene afterwards; ``show=source`` is the one before, as if a method gave the
+    source back.
     """
 
     traits = Traits(sampled=False)
     codec: Codec | None = None
 
-    def __init__(self, *, codec: str | None = None, offset: str = "0") -> None:
+    def __init__(self, *, codec: str | None = None, offset: str = "0", show: str = "caption") -> None:
         if not (offset.isascii() and offset.isdigit()):
             raise BenchError(f"'scenes': offset={offset} is no whole number of at least 0")
         self.offset = int(offset)
+        self.show = choice("show", show, ("caption", "source"))
         if codec is not None:
             self.codec = make_codec(codec)
             self.checkpoint = self.codec.checkpoint
@@ -44,11 +48,15 @@ class Scenes(Adapter):
 
     def _draw(self, request: Request) -> Images:
         from ..datasets.scene_dataset import scene_of
+        from ..datasets.scene_edits import edit_of, is_edit
         from ..datasets.scenes import SIZE
 
         if (request.height, request.width) != (SIZE, SIZE):
             size = f"{request.width}×{request.height}"
             raise BenchError(f"'scenes' draws {SIZE}×{SIZE} pixels, not {size}: set sampling.size={SIZE}")
+        if self.show == "source" or (is_edit(request.prompt_id) and not self.offset):
+            edit = edit_of(request.prompt_id, request.prompt)
+            return (edit.before if self.show == "source" else edit.after).image
         return scene_of(request.prompt_id, request.prompt, self.offset).image
 
     def _round_trip(self, codec: Codec, pictures: NDArray[np.uint8]) -> Images:
@@ -61,8 +69,10 @@ class Scenes(Adapter):
     def fingerprint(self) -> str:
         """Of the code that draws, and of the codec's weights; the codec is loaded to learn these."""
         from ..datasets.scene_dataset import scenes_digest
+        from ..datasets.scene_edits import edits_digest
 
+        drawn = f"{scenes_digest()}-{edits_digest()}"
         if self.codec is None:
-            return scenes_digest()
+            return drawn
         self.load("cpu", "fp32")
-        return f"{scenes_digest()}-{self.codec.fingerprint()}"
+        return f"{drawn}-{self.codec.fingerprint()}"

@@ -23,6 +23,9 @@ DATASETS: Registry[Dataset] = Registry(
         "scene-faces": Entry(
             ".datasets.scene_dataset:SCENE_FACES", "the same of drawn scenes that are faces: each has landmarks"
         ),
+        "scene-edits": Entry(
+            ".datasets.scene_edits:SCENE_EDITS", "512 edits of 256 drawn scenes, with the truth of before and after"
+        ),
         "prompts": Entry(".datasets.prompts:PROMPT_FILE", "prompts of a .txt, .csv, .tsv, .jsonl or .json file"),
         "skimage-photos": Entry(".datasets.photos:SKIMAGE_PHOTOS", "eight colour photos that ship with scikit-image"),
         "photos": Entry(".datasets.photos:PHOTO_FOLDER", "the photos of a folder (--images DIR)"),

@@ -71,7 +71,7 @@ class Scenes(Dataset):
     def condition(self, root: Path, prompt: Prompt, kind: str, height: int, width: int) -> Pixels | None:
         """Return a map of the caption's scene, from its exact truth; None for landmarks of a scene without a face."""
         self._check_size(height, width)
-        drawn = scene_of(prompt.id, prompt.text)
+        drawn = self.shown(prompt)
         if kind == "landmarks" and drawn.face is None:
             return None
         if kind not in CONDITIONS:
@@ -81,7 +81,7 @@ class Scenes(Dataset):
     def asked(self, root: Path, prompt: Prompt, kind: str, height: int, width: int) -> Pixels | None:
         """Return the exact truth of the caption's scene; None for landmarks of a scene without a face."""
         self._check_size(height, width)
-        drawn = scene_of(prompt.id, prompt.text)
+        drawn = self.shown(prompt)
         truths: dict[str, Callable[[], NDArray[Any] | None]] = {
             "canny": lambda: canny(drawn.image),
             "depth": lambda: drawn.depth,
@@ -92,6 +92,10 @@ class Scenes(Dataset):
             return super().asked(root, prompt, kind, height, width)
         truth = truths[kind]()
         return None if truth is None else Pixels.of(truth)
+
+    def shown(self, prompt: Prompt) -> Scene:
+        """Return the scene that a picture of one of this dataset's prompts should show."""
+        return scene_of(prompt.id, prompt.text)
 
     def _check_size(self, height: int, width: int) -> None:
         if (height, width) != (SIZE, SIZE):

@@ -14,6 +14,7 @@ from t2ibench.adapters.codecs import make_codec
 from t2ibench.core.errors import BenchError
 from t2ibench.datasets.request import Request
 from t2ibench.datasets.scene_dataset import scenes_digest
+from t2ibench.datasets.scene_edits import SCENE_EDITS, edit_of
 from t2ibench.datasets.scenes import scene
 
 
@@ -34,6 +35,18 @@ def test_draws_the_scene_of_each_caption() -> None:
 
 def test_an_offset_gives_other_scenes() -> None:
     np.testing.assert_array_equal(pictures("scenes[offset=40]", 2)[0], scene(42, "validation").image)
+
+
+def test_of_an_edit_it_is_the_scene_after_it_or_before() -> None:
+    prompt = SCENE_EDITS.prompts(Path())[3]
+    asked = Request(prompt.id, prompt.text, height=64, width=64)
+    edit = edit_of(prompt.id, prompt.text)
+    for method, expected in (("scenes", edit.after), ("scenes[show=source]", edit.before)):
+        np.testing.assert_array_equal(make_adapter(method).generate([asked])[0], expected.image)
+    with pytest.raises(BenchError, match="is no caption of dataset 'scenes'"):
+        make_adapter("scenes[offset=1]").generate([asked])
+    with pytest.raises(BenchError, match="is no edit of dataset 'scene-edits'"):
+        make_adapter("scenes[show=source]").generate([request(1)])
 
 
 @pytest.mark.parametrize("codec", ["bicubic[factor=2]", "vae:zoo:mini-sd"])
@@ -81,6 +94,7 @@ def test_requests_that_are_no_scenes(changes: dict[str, object], message: str) -
     [
         ("offset=-1", "offset=-1 is no whole number"),
         ("offset=many", "offset=many is no whole number"),
+        ("show=sources", "show=sources must be one of caption, source"),
         ("codec=vea:zoo:mini-sd", "unknown codec 'vea'; did you mean 'vae'"),
         ("ofset=3", "did you mean 'offset'"),
     ],
