@@ -14,16 +14,19 @@ from ..core.weights import WeightsFinder
 from ..datasets.captioned import CaptionedPhotos
 from ..datasets.dataset import Dataset
 from ..datasets.scene_dataset import Scenes
+from ..metrics.editing import Outcome
 from ..metrics.metric import CannotMeasure, Observer
 
 if TYPE_CHECKING:
-    from ..datasets.scene_reader import Reading
+    from ..datasets.scene_reader import Reading, SeenObject
 
 Picture = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
 MOST_OBJECTS = 3
 """Of a scene; its depth has a level for each of them."""
+SAME_PLACE = 0.5
+"""Least overlap (IoU) of an object with itself where it has not moved."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,28 @@ def _scene_depth(picture: Picture, asked: NDArray[np.float64]) -> NDArray[np.flo
     return nearness
 
 
+def _scene_outcome(picture: Picture, asked: Picture) -> Outcome:
+    """What came of an edit of a scene, held against the true scenes before and after it."""
+    from ..datasets.scene_reader import read_picture
+
+    seen, before, after = (read_picture(_of_scene_size(each)) for each in (picture, *asked))
+    shown, old, new = (_named(reading) for reading in (seen, before, after))
+    there = new.keys() - old.keys() <= shown.keys() and not (old.keys() - new.keys()) & shown.keys()
+    ground = before.background == after.background or seen.background == after.background
+    kept = (name in shown and _same_place(shown[name], old[name]) for name in old if name in new)
+    return Outcome(there and ground, tuple(kept))
+
+
+def _named(reading: Reading) -> dict[tuple[str | None, str | None], SeenObject]:
+    """The objects by shape and colour; of two that have both in common, the first."""
+    return {(thing.shape, thing.colour): thing for thing in reversed(reading.objects)}
+
+
+def _same_place(one: SeenObject, other: SeenObject) -> bool:
+    either = one.extent | other.extent
+    return bool((one.extent & other.extent).sum() >= SAME_PLACE * either.sum())
+
+
 def _masks(reading: Reading) -> list[Mask]:
     """Where each object, and a head, is seen."""
     return [thing.mask for thing in reading.objects] + ([reading.face.head] if reading.face else [])
@@ -161,6 +186,7 @@ _SCENES: Mapping[str, Callable[[WeightsFinder], Looking]] = {
     "depth": lambda weights: Looking(_reader(), _scene_depth),
     "landmarks": lambda weights: Looking(_reader(), _scene_landmarks),
     "regions": lambda weights: Looking(_reader(), _scene_regions),
+    "edited": lambda weights: Looking(_reader(), _scene_outcome),
 }
 _PHOTOS: Mapping[str, Callable[[WeightsFinder], Looking]] = {
     "canny": _photo_edges,

@@ -23,7 +23,7 @@ from ..metrics.engine import Engine, MissingReference, Reference, Setup
 from ..metrics.metric import ASKED
 from ..metrics.sample import Asked, Sample
 from ..metrics.value import MetricValue
-from ..reports.gallery import REGIONS, SOURCE, Embed, choose
+from ..reports.gallery import MASK, REGIONS, SOURCE, Embed, choose
 from ..reports.region_map import region_map
 from ..reports.schema import Picture, Result, Run, Skipped, SuiteInfo, Swept
 from ..reports.text import clean, clip
@@ -45,6 +45,10 @@ from .store import Record, Store
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+GIVEN = 64
+"""Prompts whose sources and condition maps are kept for the report: as many as claims of editing are made of."""
 
 
 @dataclass(frozen=True)
@@ -367,7 +371,7 @@ def _finish(run: Run, plan: Plan, store: Store, measuring: Measuring, embed: Emb
     scores.to_parquet(buffer, index=False)
     store.save("scores.parquet", buffer.getvalue())
     shown = pictures(plan, store, measuring.targets)
-    add_conditions(shown, choose(run, shown, scores).keys, plan, store)
+    add_conditions(shown, choose(run, shown, scores, GIVEN).keys, plan, store)
     store.save(PICTURES, dump_pictures(shown, store.directory))
     (store.directory / GATE).unlink(missing_ok=True)  # it judged the run before
     markdown, html = store.directory / "report.md", store.directory / "report.html"
@@ -402,15 +406,26 @@ def add_conditions(shown: Sequence[Picture], keys: Container[Key], plan: Plan, s
     for picture in shown:
         key = Key(picture.method, picture.prompt_id, picture.sample)
         if key in keys and isinstance(request := sources[key], Request):
-            picture.conditions = {kind: store.keep(pixels) for kind, pixels in _given(request).items()}
+            picture.conditions = {kind: store.keep(pixels) for kind, pixels in _given(request, plan).items()}
 
 
-def _given(request: Request) -> dict[str, Pixels]:
+def _given(request: Request, plan: Plan) -> dict[str, Pixels]:
     found = {given.kind: given.picture for given in request.conditions}
     if request.source:
         found[SOURCE] = request.source
+        if mask := _mask(request, plan):
+            found[MASK] = mask
     if regions := request.regions:
         prompts = ", ".join(f"{number} {region.prompt}" for number, region in enumerate(regions, 1))
         drawn = region_map([region.mask.read() for region in regions])
         found[clip(clean(f"{REGIONS}: {prompts}"), 200)] = Pixels.of(drawn)
     return found
+
+
+def _mask(request: Request, plan: Plan) -> Pixels | None:
+    """A picture of where a source may change, white there; None where nobody says."""
+    try:
+        edit = plan.asked(request, "edit")
+    except BenchError:
+        return None
+    return edit and Pixels(f"{edit.digest}-{MASK}", lambda: np.repeat(np.uint8(255) * edit.read()[..., None], 3, -1))

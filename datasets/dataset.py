@@ -114,7 +114,8 @@ class Dataset(ABC):
         """Return what a picture of one of this dataset's prompts should show or keep, or None where nothing is asked.
 
         By kind: ``canny`` edges, bool (H, W); ``depth`` nearness, float (H, W); ``landmarks`` points of a face (k, 2);
-        ``regions`` masks, bool (regions, H, W); ``source`` the picture edited; ``edit`` where, bool (H, W).
+        ``regions`` masks, bool (regions, H, W); ``source`` the picture edited; ``edit`` where, bool (H, W);
+        ``edited`` the true pictures before and after the edit, (2, H, W, 3).
         BenchError as ``condition``.
         """
         raise BenchError(f"dataset '{self.name}' does not know what its pictures should show as {kind}")

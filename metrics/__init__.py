@@ -65,6 +65,14 @@ METRICS: Registry[Metric] = Registry(
         ),
         "background_ssim": Entry(".metrics.editing:BACKGROUND_SSIM", "SSIM of what an edit should have left alone"),
         "background_lpips": Entry(".metrics.editing:BACKGROUND_LPIPS", "LPIPS of what an edit should have left alone"),
+        "edit_success": Entry(".metrics.editing:EDIT_SUCCESS", "share of pictures that show what their edits ask for"),
+        "objects_kept": Entry(
+            ".metrics.editing:OBJECTS_KEPT", "share of the objects left alone that are still as and where they were"
+        ),
+        "clip_score_edited_x100_clamped": Entry(
+            ".metrics.editing:CLIP_SCORE_EDITED_X100_CLAMPED",
+            "100 times the cosine of the edited part alone and prompt, negative ones as 0",
+        ),
         "picture_drift": Entry(".metrics.drift:PICTURE_DRIFT", "mean difference of pixels from PyTorch's picture"),
         "mini_drift": Entry(".metrics.drift:MINI_DRIFT", "how far scenes moved, of the distance between scenes"),
         "inception_drift": Entry(
@@ -74,6 +82,9 @@ METRICS: Registry[Metric] = Registry(
         "mini_kd": Entry(".metrics.mini:MINI_KD", "kernel distance of drawn scenes over the same, without bias"),
         "mini_clip_score": Entry(
             ".metrics.mini:MINI_CLIP_SCORE", "cosine of drawn scene and caption by the mini world's CLIP"
+        ),
+        "mini_clip_score_edited": Entry(
+            ".metrics.mini:MINI_CLIP_SCORE_EDITED", "the same cosine of the edited part alone"
         ),
     },
     group="t2ibench.metrics",

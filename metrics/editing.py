@@ -1,14 +1,16 @@
 """Metrics of edited pictures: did the edit follow the text, and did it leave the rest alone.
 
 They are pure functions on features, keys and pictures that are already there. PIE-Bench (Ju et al., "PnP Inversion:
-Boosting Diffusion-based Editing with 3 Lines of Code", ICLR 2024) takes those of structure and background.
+Boosting Diffusion-based Editing with 3 Lines of Code", ICLR 2024) takes those of structure and background, and the CLIP
+score of the whole and of the edited part. Where the true picture after the edit is known, as of drawn scenes, an
+observer tells what came of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +19,20 @@ from .clip_score import cosines
 from .metric import CannotMeasure, Evidence, ImageMetric
 from .pairwise import psnr, ssim
 from .panorama import Distances
+from .stats import share_interval
 from .transforms import Picture
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+
+
+class Outcome(NamedTuple):
+    """What came of an edit, by an observer who knows the true pictures before and after it."""
+
+    done: bool
+    """Whether what is to be new is there, and what is to go is not."""
+    kept: tuple[bool, ...]
+    """Of each object that the edit should leave alone, whether it is still as and where it was."""
 
 
 def clip_directional_similarity(
@@ -57,6 +69,16 @@ def structure_distance(source_keys: NDArray[Any], edited_keys: NDArray[Any]) -> 
     if source_keys.shape != edited_keys.shape:
         raise CannotMeasure(f"keys of unlike shape: {source_keys.shape} and {edited_keys.shape}")
     return float(np.mean((_self_similarity(source_keys) - _self_similarity(edited_keys)) ** 2))
+
+
+def edited_part(picture: Picture, edit: Mask) -> Picture:
+    """Return the picture (H, W, 3) with all but the edited region, True in ``edit`` (H, W), set to 0.
+
+    Raises CannotMeasure for a mask of another size, or one that leaves nothing.
+    """
+    if not edit.any():
+        raise CannotMeasure("nothing is edited")
+    return background(picture, ~edit)
 
 
 def background(picture: Picture, edit: Mask) -> Picture:
@@ -136,6 +158,42 @@ def background_lpips_scores(evidence: Evidence) -> list[float]:
     return _of_backgrounds(evidence, partial(background_lpips, distances=evidence.network.distances))
 
 
+def edited_scores(evidence: Evidence) -> list[float]:
+    """Return cos(E(edited part), E(prompt)) of each picture, all but the edited part black, in [-1, 1].
+
+    PIE-Bench (Ju et al., "PnP Inversion", ICLR 2024) takes it beside that of the whole picture.
+    """
+    assert evidence.texts is not None
+    parts = [edited_part(*pair) for pair in zip(evidence.pictures, evidence.asked["edit"], strict=True)]
+    network = evidence.network
+    network.load()
+    features = network.features([network.prepare(part) for part in parts])
+    return [float(value) for value in cosines(features, evidence.texts)]
+
+
+def edited_scores_x100_clamped(evidence: Evidence) -> list[float]:
+    """Return max(100 · cos(E(edited part), E(prompt)), 0) of each picture, as PIE-Bench has it (``edited_scores``)."""
+    return [max(100 * value, 0.0) for value in edited_scores(evidence)]
+
+
+def edits_done(evidence: Evidence) -> list[float]:
+    """Return 1 for each picture that shows what its edit asks for, else 0; what else became of it plays no part.
+
+    Of drawn scenes: an object of the new shape and colour is there and none of the old, the added one is there, the
+    removed one is not, the background has the new colour. The interval is Wilson's for a share.
+    """
+    return [float(outcome.done) for outcome in evidence.seen["edited"]]
+
+
+def shares_kept(evidence: Evidence) -> list[float]:
+    """Return of each picture the share of the objects that its edit should leave alone and that are as they were.
+
+    Of drawn scenes: one of the same shape and colour is there, and overlaps with where it was by at least half of both
+    (IoU). NaN where the edit leaves no object alone, which the mean leaves out.
+    """
+    return [float(np.mean(outcome.kept)) if outcome.kept else np.nan for outcome in evidence.seen["edited"]]
+
+
 def _of_backgrounds(evidence: Evidence, score: Callable[[Picture, Picture, Mask], float]) -> list[float]:
     """NaN where all of a picture is edited (PIE-Bench's changes of style), as PIE-Bench's own evaluation has it."""
     sides = zip(evidence.asked["source"], evidence.pictures, evidence.asked["edit"], strict=True)
@@ -156,4 +214,29 @@ BACKGROUND_LPIPS = ImageMetric(
     network="lpips",
     scores=background_lpips_scores,
     left_out=_LEFT_OUT,
+)
+EDIT_SUCCESS = ImageMetric(
+    "edit_success",
+    higher_is_better=True,
+    digits=3,
+    needs=("edited",),
+    scores=edits_done,
+    interval=share_interval,
+)
+OBJECTS_KEPT = ImageMetric(
+    "objects_kept",
+    higher_is_better=True,
+    digits=3,
+    needs=("edited",),
+    scores=shares_kept,
+    left_out="without an object that their edit should leave alone",
+)
+CLIP_SCORE_EDITED_X100_CLAMPED = ImageMetric(
+    "clip_score_edited_x100_clamped",
+    higher_is_better=True,
+    digits=2,
+    needs=("prompts", "edit"),
+    network="clip",
+    protocol="cos-x100-clamped",
+    scores=edited_scores_x100_clamped,
 )

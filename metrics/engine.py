@@ -301,12 +301,13 @@ class Engine:
     def _image_value(self, metric: ImageMetric, samples: Sequence[Sample], scores: dict[str, float]) -> MetricValue:
         network = self.network(metric.network) if metric.network else None
         n = len(scores)
-        prompts = _of_all(hashlib.sha256((sample.prompt or "").encode()).hexdigest() for sample in samples)
+        prompts = _of_all(_prompts_of(samples))
         kinds = [need for need in metric.needs if need in ASKED]
         if kinds:
             labels = [self.setup.observers[kind].label for kind in kinds if kind in OBSERVED]
             measured = [sample for sample in samples if sample.key in scores]
-            asked = _of_all(sample.asked[kind].digest for sample in measured for kind in kinds)
+            digests = [sample.asked[kind].digest for sample in measured for kind in kinds]
+            asked = _of_all([*digests, *_prompts_of(measured)] if "prompts" in metric.needs else digests)
             identity = asked_identity(metric, network, labels, n, asked)
         elif isinstance(network, Extractor):
             identity = prompt_identity(metric, network, self.setup, n, prompts)
@@ -395,6 +396,11 @@ class Engine:
 def _digest(samples: Sequence[Sample]) -> str:
     """8 hex digits of pictures in any order."""
     return _of_all(sample.digest for sample in samples)
+
+
+def _prompts_of(samples: Sequence[Sample]) -> list[str]:
+    """Digests of prompts."""
+    return [hashlib.sha256((sample.prompt or "").encode()).hexdigest() for sample in samples]
 
 
 def _of_all(digests: Iterable[str]) -> str:

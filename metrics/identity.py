@@ -53,7 +53,8 @@ def reader_identity(metric: Metric, reader: str, n: int, prompts: str) -> str:
 def asked_identity(metric: Metric, network: Network | None, observers: Sequence[str], n: int, asked: str) -> str:
     """Of a metric of pictures and what was asked for (8 hex digits of digest), with the labels of who looked."""
     own = (network.label, network.dtype) if network else ()
-    return _join(metric, *own, *observers, metric.protocol, f"n{n}", f"ref-{asked}")
+    preprocess = network.preprocess if isinstance(network, Extractor) else ""
+    return _join(metric, *own, preprocess, *observers, metric.protocol, f"n{n}", f"ref-{asked}")
 
 
 def _join(metric: Metric, *parts: str) -> str:

@@ -7,6 +7,7 @@ et al., EMNLP 2021). The numbers are none of these, and say nothing of pictures 
 from __future__ import annotations
 
 from .clip_score import raw_scores
+from .editing import edited_scores
 from .frechet import frechet, frechet_left_out
 from .kernel import kernel_distance, kernel_left_out, protocol
 from .metric import ImageMetric, SetMetric
@@ -39,4 +40,14 @@ MINI_CLIP_SCORE = ImageMetric(
     network="mini-clip",
     protocol="cos",
     scores=raw_scores,
+)
+
+MINI_CLIP_SCORE_EDITED = ImageMetric(
+    "mini_clip_score_edited",
+    higher_is_better=True,
+    digits=4,
+    needs=("prompts", "edit"),
+    network="mini-clip",
+    protocol="cos",
+    scores=edited_scores,
 )

@@ -26,7 +26,7 @@ THUMBNAIL = 320
 ROWS = 24
 MOST = 5000
 """Prompts or photos at most whose pictures can be found on the page."""
-SOURCE, REGIONS = "source", "regions"
+SOURCE, MASK, REGIONS = "source", "mask", "regions"
 """What stands before the pictures made from it and is no condition map; prompts follow the word regions."""
 WORST = 4
 """Pictures per metric in the section of the worst."""
@@ -257,7 +257,7 @@ def _is_there(line: Mapping[str, Sequence[Key]], pictures: Mapping[Key, Picture]
 
 
 def _given_label(kind: str) -> str:
-    return kind if kind == SOURCE or kind.startswith(REGIONS) else f"{kind} condition"
+    return kind if kind in (SOURCE, MASK) or kind.startswith(REGIONS) else f"{kind} condition"
 
 
 def _files(picture: Picture) -> list[Path]:

@@ -18,9 +18,11 @@ from t2ibench.datasets.catalog import DATASETS
 from t2ibench.datasets.images import load_rgb
 from t2ibench.datasets.prompts import Prompt
 from t2ibench.datasets.scene_dataset import SCENE_FACES, SCENES
+from t2ibench.datasets.scene_edits import SCENE_EDITS, edit_of
 from t2ibench.datasets.scene_reader import read_picture
 from t2ibench.datasets.scenes import Scene, scenes
 from t2ibench.metrics.control import depth_rmse, edge_f1, landmark_error
+from t2ibench.metrics.editing import Outcome
 from t2ibench.metrics.metric import CannotMeasure
 from t2ibench.metrics.regions import region_iou
 
@@ -84,6 +86,55 @@ def test_a_face_bulges_and_its_hair_is_farther() -> None:
         assert abs(seen - scene.depth)[scene.depth > 0.6].mean() < 0.05
         assert (seen[hair] == 0.4).mean() > 0.85
         assert depth_error(OBJECTS[0], scene) > 0.25
+
+
+EDITS = [edit_of(prompt.id, prompt.text) for prompt in SCENE_EDITS.prompts(Path())[:30]]
+LOOK_AT_EDITS = observers_of(SCENE_EDITS, ("edited", "regions"), WeightsFinder())
+
+
+def outcome(picture: np.ndarray, place: int) -> Outcome:
+    edit = EDITS[place]
+    return LOOK_AT_EDITS["edited"](picture, np.stack([edit.before.image, edit.after.image]))
+
+
+def test_the_true_edit_is_done_and_keeps_all_and_the_source_only_keeps_all() -> None:
+    for place, edit in enumerate(EDITS):
+        true, same = outcome(edit.after.image, place), outcome(edit.before.image, place)
+        left_alone = len(edit.before.things) - (edit.kind in ("colour", "shape", "remove"))
+        assert true == Outcome(True, (True,) * left_alone)
+        assert same == Outcome(False, (True,) * left_alone)
+
+
+def test_the_source_has_the_whole_layout() -> None:
+    overlaps = [region_iou(LOOK_AT_EDITS["regions"](e.before.image, e.layout), e.layout).mean for e in EDITS]
+    assert np.mean(overlaps) > 0.95
+
+
+def test_an_edit_that_moves_recolours_or_loses_the_others_does_not_keep_them() -> None:
+    place = next(p for p, edit in enumerate(EDITS) if edit.kind == "remove" and len(edit.after.things) == 2)
+    after = EDITS[place].after
+    first, second = after.things
+    moved = replace(after, things=(replace(first, x=first.x - 20 if first.x > 32 else first.x + 20), second))
+    redrawn = replace(after, things=(replace(first, rgb=(215, 215, 40)), second))
+    lost = replace(after, things=(first,), order=(0,))
+    kept = [sorted(outcome(drawn.image, place).kept) for drawn in (after, moved, redrawn, lost)]
+    assert kept == [[True, True], [False, True], [False, True], [False, True]]
+    assert all(outcome(drawn.image, place).done for drawn in (after, moved, redrawn, lost))
+
+
+def test_half_an_edit_is_none() -> None:
+    place = next(p for p, edit in enumerate(EDITS) if edit.kind == "colour" and len(edit.before.things) == 1)
+    edit = EDITS[place]
+    (old,), (new,) = edit.before.things, edit.after.things
+    beside = replace(old, x=63 - old.x, y=63 - old.y)
+    both = replace(edit.after, things=(new, beside), order=(0, 1))
+    assert not outcome(both.image, place).done
+    assert outcome(replace(edit.after, things=(replace(new, x=63 - new.x),)).image, place).done
+    for kind, done in (("add", False), ("remove", True), ("background", True)):
+        place = next(p for p, edit in enumerate(EDITS) if edit.kind == kind)
+        nothing = outcome(replace(EDITS[place].after, things=(), order=()).image, place)
+        assert nothing.done is done
+        assert not any(nothing.kept)
 
 
 def test_faces_are_looked_at_as_all_scenes_are() -> None:

@@ -1,10 +1,16 @@
 """Metrics of edits: their extremes, their conventions, and PIE-Bench's by torchmetrics."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from made import TINY_CLIP
+from t2ibench.core.weights import WeightsFinder
+from t2ibench.metrics.clip_score import cosines
 from t2ibench.metrics.editing import (
+    Outcome,
     background,
     background_lpips,
     background_mse,
@@ -12,9 +18,13 @@ from t2ibench.metrics.editing import (
     background_ssim,
     clip_directional_similarity,
     clip_image_similarity,
+    edited_part,
     structure_distance,
 )
+from t2ibench.metrics.engine import Engine
 from t2ibench.metrics.metric import CannotMeasure
+from t2ibench.metrics.sample import Asked
+from t2ibench.metrics.setup import Setup
 
 RANDOM = np.random.default_rng(8)
 
@@ -104,3 +114,61 @@ def test_what_the_edit_does_inside_its_mask_does_not_matter(edit):
 def test_a_mask_that_leaves_nothing_or_does_not_fit(edit, mask, message):
     with pytest.raises(CannotMeasure, match=message):
         background(edit[0], mask)
+
+
+def test_the_edited_part_and_the_background_make_the_picture(edit):
+    _, edited, mask = edit
+    np.testing.assert_array_equal(edited_part(edited, mask) + background(edited, mask), edited)
+    np.testing.assert_array_equal(edited_part(edited, np.ones_like(mask)), edited)
+    with pytest.raises(CannotMeasure, match="nothing is edited"):
+        edited_part(edited, np.zeros_like(mask))
+
+
+class Outcomes:
+    """Tells outcomes in turn."""
+
+    label = "outcomes@1"
+
+    def __init__(self, *outcomes: Outcome) -> None:
+        self.outcomes = iter(outcomes)
+
+    def __call__(self, picture: np.ndarray, asked: object) -> Outcome:
+        return next(self.outcomes)
+
+
+def asked_for(sample, key: str, picture: np.ndarray, prompt: str, **asked: object):
+    found = {kind: Asked(f"{kind}-{key}", lambda value=value: value) for kind, value in asked.items()}
+    return replace(sample(key, picture, prompt), asked=found)
+
+
+def test_success_is_a_share_of_all_and_what_is_kept_of_those_with_something_to_keep(sample, picture):
+    observer = Outcomes(Outcome(True, (True, False)), Outcome(False, ()), Outcome(True, (True,)))
+    samples = [asked_for(sample, str(n), picture(n, 16, 16), "", edited=np.zeros((2, 16, 16, 3))) for n in range(3)]
+    values = Engine(Setup(observers={"edited": observer})).measure(samples, ["edit_success", "objects_kept"])
+    success, kept = values["edit_success"], values["objects_kept"]
+    assert success.value == pytest.approx(2 / 3)
+    assert success.interval[0] > 0 and success.interval[1] < 1
+    assert kept.per_image == {"0": 0.5, "2": 1}
+    assert kept.value == 0.75
+    assert "1 of 3 pictures are without an object" in kept.note
+    assert success.identity.startswith("edit_success:outcomes@1:n3:ref-")
+
+
+def test_the_clip_score_of_the_edited_part_sees_no_other_part(sample, edit, tiny_clip, one_thread):
+    source, edited, mask = edit
+    setup = Setup(clip_model=TINY_CLIP, clip_pretrained="mine", weights=WeightsFinder({"clip": tiny_clip}))
+    name = "clip_score_edited_x100_clamped"
+
+    def value(picture, prompt="a red bus", mask=mask):
+        return Engine(setup).measure([asked_for(sample, "one", picture, prompt, edit=mask)], [name])[name]
+
+    clip = Engine(setup).network("clip")
+    clip.load()
+    alone = clip.features([clip.prepare(edited_part(edited, mask))])
+    expected = max(0.0, 100 * float(cosines(alone, clip.texts(["a red bus"]))[0]))
+    assert value(edited).value == pytest.approx(expected, abs=1e-4)
+    outside = np.where(mask[..., None], edited, 255 - edited)
+    assert value(outside).value == value(edited).value
+    assert value(source).value != value(edited).value
+    assert value(edited, "a frog").identity != value(edited).identity
+    assert value(edited, mask=~mask).value != value(edited).value
