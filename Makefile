@@ -49,8 +49,8 @@ zoo: .venv/installed-dev
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraints constraints.txt --editable .
 	touch $@
 
-.venv/installed-dev: .venv/bin/uv pyproject.toml constraints.txt
-	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraints constraints.txt --editable '.[dev]'
+.venv/installed-dev: .venv/bin/uv pyproject.toml constraints.txt overrides.txt
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraints constraints.txt --overrides overrides.txt --editable '.[dev,devices]'
 	touch .venv/installed $@
 
 venv: .venv/installed

@@ -22,6 +22,7 @@ from pydantic import BaseModel
 from .. import adapters
 from ..adapters.base import Adapter, Stage
 from ..adapters.codecs.base import Codec, translate
+from ..adapters.sd15 import StableDiffusion
 from ..core.errors import BenchError
 from ..core.files import sha256_file
 from ..datasets.images import center_crop, load_rgb
@@ -150,6 +151,7 @@ class AdapterRow(Row):
     def prepare(self, say: Callable[[str], None]) -> None:
         from .latency.worker import Order
 
+        _import_libraries(self.adapter)
         text, (height, width) = take_place(self.written).method, self.size
         order = Order(
             method=text, device=self.runtime.spec.text, dtype=self.dtype or "fp32", width=width, height=height,
@@ -416,6 +418,15 @@ class _blamed:  # noqa: N801 - reads as a statement
         if isinstance(error, Exception) and not isinstance(error, BenchError):
             more = "; try a smaller --batch-size" if type(error).__name__ == "OutOfMemoryError" else ""
             raise BenchError(f"{self.what}: {type(error).__name__}: {error}{more} (--debug shows where)") from error
+
+
+def _import_libraries(adapter: Adapter) -> None:
+    """Import what the networks of latent diffusion are made of: else it would be the first row's memory alone."""
+    while adapter.base:
+        adapter = adapter.base
+    if isinstance(adapter, StableDiffusion):
+        from diffusers import AutoencoderKL, UNet2DConditionModel  # noqa: F401
+        from transformers import CLIPTextModel, CLIPTokenizer  # noqa: F401
 
 
 def _seconds(stage: Stage, request: Request, device: str) -> float:

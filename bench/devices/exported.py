@@ -20,6 +20,7 @@ from ..rows import digest, method_code
 from .base import Call, Device, Part, Probe
 from .energy import Meter, NoMeter, rapl
 from .exports import (
+    CLOSE,
     Export,
     Runtime,
     Session,
@@ -209,8 +210,8 @@ class Exported(Device, Runtime):
 
     def notes(self) -> list[str]:
         errors = {name: error for name, runner in self.runners.items() if (error := runner.error) is not None}
-        off = ", ".join(f"{name.replace('_', ' ')} {100 * error:.2g}" for name, error in errors.items())
-        told = [f"exported to {self.name}; off PyTorch by at most, in % of the largest value: {off}"] if off else []
+        off = ", ".join(f"{name.replace('_', ' ')} {_percent(error)}" for name, error in errors.items())
+        told = [f"exported to {self.name}; off PyTorch by at most, of the largest value: {off}"] if off else []
         return told + [f"{name.replace('_', ' ')} ran in PyTorch: {why}" for name, why in self.failed().items()]
 
     def identity(self) -> list[Any]:
@@ -386,6 +387,10 @@ def _code() -> list[str]:
 
 def _size(part: Part, width: int, height: int) -> str:
     return f"{part} {width}x{height}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g} %" if share >= CLOSE else "below 0.01 %"
 
 
 def _nothing(_: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,7 @@ def write_onnx(subject: Subject, file: Path) -> None:
     import torch
 
     names = [f"in{index}" for index in range(len(subject.tensors))]
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings(action="ignore"):
         # The other exporter needs onnxscript, and takes several times as long.
         torch.onnx.export(
             subject.graph, subject.tensors, str(file), dynamo=False, opset_version=OPSET, input_names=names

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,28 +37,23 @@ class OpenVino(Exported):
 
     @classmethod
     def lacks(cls, dtype: str) -> str | None:
-        if dtype in NEEDED:
-            import openvino
-
-            if NEEDED[dtype] not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-                return f"this processor has no {dtype} arithmetic"
+        if dtype in NEEDED and NEEDED[dtype] not in _abilities():
+            return f"this processor has no {dtype} arithmetic"
         return super().lacks(dtype)
 
     def need(self, dtype: str) -> Need:
         return Need(memory=12, disk={"fp32": 8, "bf16": 8, "fp16": 10, "int8": 9}[dtype])
 
     def convert(self, subject: Subject, folder: Path) -> None:
-        import openvino
-
         from .onnx_runtime import OnnxRuntime
 
         # Tracing the network itself takes OpenVINO 30 times as long as reading its ONNX.
         source = export(self.beside(OnnxRuntime), subject, "fp32").folder / ONNX_FILE
+        openvino = import_openvino()
         openvino.save_model(openvino.Core().read_model(source), folder / FILE, compress_to_fp16=False)
 
     def reduce(self, fp32: Path, folder: Path, dtype: str) -> None:
-        import openvino
-
+        openvino = import_openvino()
         model = openvino.Core().read_model(fp32 / FILE)
         if dtype == "int8":
             import nncf
@@ -65,8 +62,7 @@ class OpenVino(Exported):
         openvino.save_model(model, folder / FILE, compress_to_fp16=dtype == "fp16")
 
     def open(self, folder: Path, dtype: str) -> Session:
-        import openvino
-
+        openvino = import_openvino()
         options = {"INFERENCE_PRECISION_HINT": HINTS[dtype], "INFERENCE_NUM_THREADS": self.threads}
         compiled = openvino.Core().compile_model(folder / FILE, "CPU", options)
         places = [_place(given.names) for given in compiled.inputs]
@@ -77,6 +73,22 @@ class OpenVino(Exported):
             return [np.array(found[answer]) for answer in answers]  # the next call writes into the same memory
 
         return compute
+
+
+def import_openvino() -> Any:
+    """Import OpenVINO less its telemetry: it and NNCF would tell Google Analytics of every use, without being asked."""
+    if "openvino" not in sys.modules:
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type] - as if it were not installed
+    os.environ.setdefault("NNCF_CI", "1")
+    import openvino
+
+    return openvino
+
+
+def _abilities() -> list[str]:
+    """What the processor computes in, as OpenVINO calls it."""
+    found: list[str] = import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return found
 
 
 def _place(names: Iterable[str]) -> int:

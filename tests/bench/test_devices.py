@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +23,7 @@ from t2ibench.bench.devices.base import DeviceOptions
 from t2ibench.bench.devices.calls import Graph, ModuleCall
 from t2ibench.bench.devices.exported import Exported
 from t2ibench.bench.devices.exports import Estimate, Need, Subject, export, weights_digest, worst_error
+from t2ibench.bench.devices.openvino_runtime import import_openvino
 from t2ibench.core.errors import BenchError
 from t2ibench.datasets.request import Request
 
@@ -231,6 +234,20 @@ def test_a_wrong_export_is_never_used(name: str, monkeypatch: pytest.MonkeyPatch
     assert other.stages(method, REQUESTS[0]) == {}
 
 
+class Frozen(Net):
+    """Its time is built into a graph, as Python's numbers are when a network is traced."""
+
+    def forward(self, sample: torch.Tensor, timestep: Any) -> Any:
+        return super().forward(sample, int(timestep), return_dict=False)
+
+
+@pytest.mark.parametrize("name", [runtime("onnx")])
+def test_an_export_that_does_not_read_its_arguments_is_found(name: str) -> None:
+    given = subject(Frozen(), torch.randn(1, 4, 8, 8), torch.tensor(981))
+    with pytest.raises(BenchError, match="Frozen exported to onnx in fp32 is off PyTorch by"):
+        export(make_device(name), given, "fp32")
+
+
 def test_what_a_runtime_cannot_have_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("no such\noperator 'sort'")
@@ -295,9 +312,7 @@ def test_a_precision_that_a_device_lacks_is_said_with_those_it_has(name: str, dt
 
 @pytest.mark.parametrize("name", [runtime("openvino")])
 def test_openvino_takes_the_arithmetic_that_the_processor_has(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    import openvino
-
-    monkeypatch.setattr(openvino.Core, "get_property", lambda *_: ["FP32", "FP16"])
+    monkeypatch.setattr(import_openvino().Core, "get_property", lambda *_: ["FP32", "FP16"])
     device = make_device(name)
     assert device.lacks("bf16") == "this processor has no bf16 arithmetic"
     assert [device.lacks(dtype) for dtype in ("fp32", "fp16", "int8")] == [None] * 3
@@ -305,8 +320,7 @@ def test_openvino_takes_the_arithmetic_that_the_processor_has(name: str, monkeyp
 
 @pytest.mark.parametrize("name", [runtime("openvino")])
 def test_openvino_never_chooses_the_precision_itself(name: str, kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import openvino
-
+    openvino = import_openvino()
     asked: list[dict[str, Any]] = []
     compiled = openvino.Core.compile_model
 
@@ -321,6 +335,23 @@ def test_openvino_never_chooses_the_precision_itself(name: str, kept: Path, monk
     assert {options["INFERENCE_PRECISION_HINT"] for options in asked[:1]} == {"f32"}
     assert [options["INFERENCE_PRECISION_HINT"] for options in asked if options][-1] == "bf16"
     assert all("INFERENCE_PRECISION_HINT" in options for options in asked)
+
+
+@pytest.mark.parametrize("name", [runtime("openvino")])
+def test_openvino_and_nncf_tell_nobody_that_they_are_used(name: str) -> None:
+    code = """
+import socket
+def connect(self, address): raise SystemExit(f"connects to {address}")
+socket.socket.connect = socket.create_connection = connect
+from t2ibench.bench.devices.openvino_runtime import import_openvino
+import_openvino()
+import nncf, sys
+from nncf.telemetry import telemetry
+assert type(telemetry).__name__ == "type" or "Mock" in str(telemetry), telemetry
+assert sys.modules["openvino_telemetry"] is None
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
 
 
 @pytest.mark.parametrize("name", RUNTIMES[:1])
@@ -425,6 +456,26 @@ def test_what_is_prepared_is_computed_without_pytorchs_weights(
 
 
 @pytest.mark.parametrize("name", RUNTIMES[:1])
+def test_latency_times_what_was_exported(name: str, kept: Path, tiny_sd: Path, in_process: type[InProcess]) -> None:
+    from t2ibench.bench.latency.worker import Worker
+
+    asked = order(f"sd15[checkpoint={tiny_sd},scheduler=ddim,steps=2]")
+    make_device(name).prepare(asked, ["picture", "stages"], lambda line: None)
+    worker = Worker()
+    known = worker.load(asked)
+    assert known.names == ["text_encoder", "unet", "decoder", "end_to_end"]
+    assert known.about["onnxruntime"] and 0 < known.about["off_pytorch"]["unet"] <= 1e-4
+    assert {part.device.type for part in worker.adapter.unet.parameters()} == {"meta"}
+    graphs = {graph.export.folder for runner in worker.device.runners.values() for graph in runner.opened.values()}
+    assert len(graphs) == 3  # a stage as it is timed is the graph that makes pictures
+    assert known.weights_bytes == sum(file.stat().st_size for folder in graphs for file in folder.glob("*.onnx"))
+    assert worker.first() > 0
+    assert len(worker.time("unet", 2, 0).seconds) == 2
+    facts = worker.stages()
+    assert facts["unet"].macs and (facts["unet"].forwards, facts["decoder"].forwards) == (4, 1)
+
+
+@pytest.mark.parametrize("name", RUNTIMES[:1])
 def test_no_room_is_said_before_anything_is_exported(
     name: str, tiny_sd: Path, in_process: type[InProcess], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -458,8 +509,10 @@ def test_a_run_has_a_row_for_each_device_and_precision(
     name: str, zoo: Path, in_process: type[InProcess], bench: Callable[..., tuple[int, str, str]], tmp_path: Path
 ) -> None:
     methods = f"scenes,sd15[checkpoint={zoo / 'mini-sd'},steps=2]"
-    asked = ["run", "--suite", "mini", "--methods", methods, "--limit", 3, "--device", "cpu,onnx", "--dtype",
-             "fp32,int8", "--metrics", "mini_kd,caption_accuracy", "--set", "reference_n=4", "--out", tmp_path / "run"]  # fmt: skip
+    asked = [
+        "run", "--suite", "mini", "--methods", methods, "--limit", 3, "--device", "cpu,onnx", "--dtype", "fp32,int8",
+        "--metrics", "mini_kd,caption_accuracy", "--set", "reference_n=4", "--out", tmp_path / "run",
+    ]  # fmt: skip
     status, _, err = bench(*asked)
     assert status == 0, err
     assert "device 'cpu' is left out in int8: it has no int8 (it has fp32, bf16, fp16)" in err
