@@ -72,7 +72,7 @@ def test_maps_are_those_of_their_scenes(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_warm_light_keeps_red_and_takes_most_of_blue() -> None:
     white = np.full((1, 1, 3), 200, dtype=np.uint8)
-    assert lora.in_warm_light(white).tolist() == [[[200, 160, 110]]]
+    assert lora.in_warm_light(white).tolist() == [[[200, 170, 130]]]
 
 
 def test_hard_scenes_are_drawn_more_often_later_on() -> None:

@@ -95,7 +95,8 @@ PARTS = (
     Part(
         "mini-lora-warm",
         "LoRA, warm light",
-        "Of the UNet's attention layers: scenes in warm light, of which captions say nothing. Merged into the base by "
+        "Of the UNet's attention and convolutions: scenes in warm light, of which captions say nothing. Merged into "
+        "the base by "
         "`lora=zoo:mini-lora-warm`.",
         "lora",
     ),
