@@ -218,7 +218,9 @@ def quiet_libraries() -> None:
     warnings.filterwarnings("ignore")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    for name in ("diffusers", "transformers", "huggingface_hub", "PIL", "torch"):
+    # torchao comes with litert-torch, and diffusers tells whoever imports it what it thinks of its version.
+    torchao = ("torch.utils._pytree", "diffusers.quantizers.torchao.torchao_quantizer")
+    for name in ("diffusers", "transformers", "huggingface_hub", "PIL", "torch", *torchao):
         logging.getLogger(name).setLevel(logging.ERROR)
 
 

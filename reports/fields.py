@@ -333,7 +333,10 @@ _OVER_BASE = (
     "threads are equal: for orientation, as seconds are"
 )
 
-_MEMORY = "At its peak, of the accelerator; on a processor what the process took beyond what it had before loading"
+_MEMORY = (
+    "At its peak, of the accelerator; on a processor what the process took beyond what it had before loading, for "
+    "orientation: 'bench latency' starts a process for each row"
+)
 _FILES = "The exported stages; in PyTorch the checkpoint's weights, which may be kept in half precision"
 _ONE_CALL = "Milliseconds of one forward of one picture, as 'bench latency' measured them; guidance takes two a step"
 _ALL_CALLS = "A whole picture as it was made; where it was not, the sum of all stages times their forwards"

@@ -304,18 +304,21 @@ class Runner:
         from .calls import ModuleCall
 
         if self.failed and not self.rehearsing:
-            return self.module._call_impl(*args, **kwargs)
+            return self._in_pytorch(*args, **kwargs)
         self._check_plain()
         call = ModuleCall.of(self.module, args, kwargs)
         if self.rehearsing:
             self.called[call.key] = None
             self._export(call)
-            return self.module._call_impl(*args, **kwargs)
+            return self._in_pytorch(*args, **kwargs)
         if call.key not in self.made:
             self._export(call)
             if self.failed:
-                return self.module._call_impl(*args, **kwargs)
+                return self._in_pytorch(*args, **kwargs)
         return self._compute(call)
+
+    def _in_pytorch(self, *args: Any, **kwargs: Any) -> Any:
+        return self.module._call_impl(*args, **kwargs)  # type: ignore[no-untyped-call]
 
     def open(self, key: str) -> _Opened:
         """Load the graph of a call."""

@@ -30,7 +30,7 @@ class LiteRt(Exported):
     kept = {"fp32": "fp32", "fp16": "fp16", "int8": "int8"}
 
     def need(self, dtype: str) -> Need:
-        return Need(memory=14, disk={"fp32": 4, "fp16": 6, "int8": 5}[dtype])
+        return Need(memory=17, disk={"fp32": 4, "fp16": 6, "int8": 5}[dtype])
 
     def convert(self, subject: Subject, folder: Path) -> None:
         import litert_torch

@@ -35,7 +35,7 @@ class OnnxRuntime(Exported):
     kept = {"fp32": "fp32", "fp16": "fp16", "int8": "int8"}
 
     def need(self, dtype: str) -> Need:
-        return Need(memory=12, disk={"fp32": 4, "fp16": 6, "int8": 5}[dtype])
+        return Need(memory={"fp32": 17, "fp16": 19, "int8": 21}[dtype], disk={"fp32": 4, "fp16": 6, "int8": 5}[dtype])
 
     def convert(self, subject: Subject, folder: Path) -> None:
         write_onnx(subject, folder / FILE)

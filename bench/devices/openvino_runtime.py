@@ -42,7 +42,7 @@ class OpenVino(Exported):
         return super().lacks(dtype)
 
     def need(self, dtype: str) -> Need:
-        return Need(memory=12, disk={"fp32": 8, "bf16": 8, "fp16": 10, "int8": 9}[dtype])
+        return Need(memory=25, disk={"fp32": 8, "bf16": 8, "fp16": 10, "int8": 9}[dtype])
 
     def convert(self, subject: Subject, folder: Path) -> None:
         from .onnx_runtime import OnnxRuntime
@@ -78,7 +78,8 @@ class OpenVino(Exported):
 def import_openvino() -> Any:
     """Import OpenVINO less its telemetry: it and NNCF would tell Google Analytics of every use, without being asked."""
     if "openvino" not in sys.modules:
-        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type] - as if it were not installed
+        modules: dict[str, Any] = sys.modules
+        modules.setdefault("openvino_telemetry", None)  # as if it were not installed
     os.environ.setdefault("NNCF_CI", "1")
     import openvino
 

@@ -276,6 +276,11 @@ def test_weights_structure_and_configuration_are_in_the_digest() -> None:
     doubled, strided = Net().double(), Net()
     strided.first.stride = (2, 2)
     configured = Net()
+    configured.config = {"_name_or_path": "here"}
+    assert weights_digest(configured) != digest  # it says that there is a configuration
+    named = Net()
+    named.config = {"_name_or_path": "there", "_use_default_values": ["b", "a"]}
+    assert weights_digest(named) == weights_digest(configured)
     configured.config = {"scale": 2}
     assert len({digest, *map(weights_digest, (changed, doubled, strided, configured))}) == 5
 
