@@ -192,8 +192,20 @@ def orders_of(methods: str, protocol: Protocol, asked: Mapping[str, Any]) -> lis
             tflite=_tflite(asked["tflite_dir"], method), benchmark_model=_text(asked["benchmark_model"]),
             force_export=asked["force_export"],
         )
-        for method, device, dtype in itertools.product(texts[0], devices, texts[2])
+        for method, (device, dtype) in itertools.product(texts[0], _places_in(devices, texts[2]))
     ]  # fmt: skip
+
+
+def _places_in(devices: Sequence[str], dtypes: Sequence[str]) -> list[tuple[str, str]]:
+    """Every device in every precision that it has; one that has none of them stays, to say so as a row that failed."""
+    found: list[tuple[str, str]] = []
+    for device in devices:
+        lacking = {dtype: why for dtype in dtypes if (why := make_device(device).lacks(dtype))}
+        kept = [dtype for dtype in dtypes if dtype not in lacking]
+        for dtype, why in lacking.items() if kept else ():
+            _say(f"device '{device}' is left out in {dtype}: {why}")
+        found += [(device, dtype) for dtype in kept or dtypes]
+    return found
 
 
 def _tflite(folder: Path | None, method: str) -> str | None:

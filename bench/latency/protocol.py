@@ -162,7 +162,10 @@ class Measurement:
     def _load(self, contender: Contender) -> None:
         order = contender.order
         parts: list[Part] = ["picture", "stages"] if order.end_to_end else ["stages"]
-        make_device(order.device, order.device_options).prepare(order, parts, self.say)
+        device = make_device(order.device, order.device_options)
+        if lacking := device.lacks(order.dtype):
+            raise BenchError(f"device '{order.device}': {lacking}")
+        device.prepare(order, parts, self.say)
         contender.load()
 
     def end(self, contender: Contender) -> None:

@@ -593,3 +593,11 @@ def test_an_overhead_is_over_the_base_on_the_same_device() -> None:
     for result in Rows.results[1::2]:
         row = base_of(result, Rows).row  # type: ignore[arg-type]
         assert row is not None and row.settings.device == result.settings.device
+
+
+def test_latency_leaves_out_a_precision_that_a_device_lacks(capsys: pytest.CaptureFixture[str]) -> None:
+    from t2ibench.bench.latency.command import _places_in
+
+    assert _places_in(["cpu", "onnx"], ["fp32", "int8"]) == [("cpu", "fp32"), ("onnx", "fp32"), ("onnx", "int8")]
+    assert "device 'cpu' is left out in int8: it has no int8" in capsys.readouterr().err
+    assert _places_in(["cpu"], ["int8"]) == [("cpu", "int8")]
