@@ -81,13 +81,13 @@ class Edit:
         """Where pixels may change: (H, W)."""
         before, after = self.before, self.after
         if self.kind == "background":
-            return _dilated(~before.masks.any(0))
+            return _dilated(~before.masks.any(axis=0, keepdims=True)[0])
         if self.kind == "add":
             return _place_for(after.words, after.things) & ~before.masks.any(0) | _dilated(after.masks[-1])
         if self.kind == "remove":
             return _dilated(before.masks[-1])
         changed = [old != new for old, new in zip(before.things, after.things, strict=True)]
-        return _dilated((before.masks | after.masks)[changed].any(0))
+        return _dilated((before.masks | after.masks)[changed].any(axis=0, keepdims=True)[0])
 
     @property
     def layout(self) -> Mask:
@@ -196,7 +196,8 @@ def _place_for(words: Caption, things: Sequence[Thing]) -> Mask:
     x, y = _X - other.x, _Y - other.y
     apart = 1.1 * (other.radius + new.radius) + 1.2 * new.radius
     places: dict[str, Mask] = {"left of": x < 0, "right of": x > 0, "above": y < 0, "below": y > 0}
-    return places.get(name, np.maximum(abs(x), abs(y)) < apart)
+    around: Mask = np.maximum(abs(x), abs(y)) < apart
+    return places.get(name, around)
 
 
 def _dilated(mask: Mask) -> Mask:
