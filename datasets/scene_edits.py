@@ -81,13 +81,13 @@ class Edit:
         """Where pixels may change: (H, W)."""
         before, after = self.before, self.after
         if self.kind == "background":
-            return _dilated(~before.masks.any(axis=0, keepdims=True)[0])
+            return _dilated(~_together(before.masks))
         if self.kind == "add":
             return _place_for(after.words, after.things) & ~before.masks.any(0) | _dilated(after.masks[-1])
         if self.kind == "remove":
             return _dilated(before.masks[-1])
         changed = [old != new for old, new in zip(before.things, after.things, strict=True)]
-        return _dilated((before.masks | after.masks)[changed].any(axis=0, keepdims=True)[0])
+        return _dilated(_together((before.masks | after.masks)[changed]))
 
     @property
     def layout(self) -> Mask:
@@ -198,6 +198,12 @@ def _place_for(words: Caption, things: Sequence[Thing]) -> Mask:
     places: dict[str, Mask] = {"left of": x < 0, "right of": x > 0, "above": y < 0, "below": y > 0}
     around: Mask = np.maximum(abs(x), abs(y)) < apart
     return places.get(name, around)
+
+
+def _together(masks: Mask) -> Mask:
+    """Where any of the masks (N, H, W) is."""
+    anywhere: Mask = np.asarray(masks.any(0))
+    return anywhere
 
 
 def _dilated(mask: Mask) -> Mask:
