@@ -162,6 +162,6 @@ def test_an_unknown_table_is_one_line(bench: Bench) -> None:
     code, out, err = bench("table", "architectures")
     assert (code, out) == (2, "")
     assert "did you mean 'architecture'?" in err
-    assert "known: architecture, mediapipe-plugin," in err
+    assert "known: architecture, bk-sdm," in err
     assert err.count("\n") == 1
     assert "architecture" in json.loads(bench("ls", "tables", "--json")[1])

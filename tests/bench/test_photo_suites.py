@@ -94,7 +94,7 @@ def test_editing(bench: Bench, tiny_sd: Path, tmp_path: Path) -> None:
     assert status == 0, err
     (result,) = json.loads(out)["results"]
     assert result["n"] == 2
-    assert [list(row["conditions"]) for row in shown(tmp_path / "run")] == [["source"]] * 2
+    assert [list(row["conditions"]) for row in shown(tmp_path / "run")] == [["source", "mask"]] * 2
 
 
 def test_a_model_that_is_missing_is_the_reason_of_a_metric(bench: Bench, tiny_sd: Path, tmp_path: Path) -> None:

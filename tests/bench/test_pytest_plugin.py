@@ -61,7 +61,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pytest:
             "--color=no",
             *arguments,
         ]
-        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "COLUMNS": "200"})
+        # A pytest of its own, not one more worker of this one: pytest-benchmark does not measure in those.
+        own = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
+        done = subprocess.run(command, capture_output=True, text=True, env=own | {"COLUMNS": "200"})
         return done.returncode, done.stdout + done.stderr
 
     return call
@@ -200,7 +202,8 @@ def test_seconds_of_pytest_benchmark_are_compared_and_not_judged(
     for name in ("base", "head"):
         code, text = run("-p", "pytest_benchmark.plugin", f"--benchmark-json={name}.json", "--benchmark-max-time=0.01")
         assert code == 0, text
-    code, out, _ = bench("compare", "base.json", "head.json", "--json")
+    code, out, err = bench("compare", "base.json", "head.json", "--json")
+    assert code == 0, err
     (row,) = json.loads(out)["rows"]
     assert (code, row["method"], row["verdict"]) == (0, "test_speed.py::test_sum", None)
     assert row["change"] == row["head"] - row["base"] != 0

@@ -30,6 +30,7 @@ def test_their_identities_differ():
         "clip_score": "cos",
         "clip_score_x100": "cos-x100",
         "clip_score_x100_clamped": "cos-x100-clamped",
+        "clip_score_edited_x100_clamped": "cos-x100-clamped",
         "clip_score_vit_b_32_x100": "cos-x100",
     }
     assert METRICS.get("clip_score_vit_b_32_x100").network == "clip-vit-b-32"
