@@ -36,9 +36,9 @@ class MultiDiffusion(OnBase):
     all views of a picture share it.
 
     ``mode=regions``: the views are all latents with the prompt of each of the request's regions, weighted by its mask,
-    and with the request's own prompt where no region is. For the first share ``bootstrapping`` of the steps, 0 to 1,
-    a region's view shows a noised plain ``background`` outside its mask (eq. 9): ``paper`` is 0.2, ``code`` (the
-    authors') 0.4. The background is ``random``, drawn for each region and step, or a colour (``white``, ``#808080``).
+    and with the request's prompt of the background where no region is. For the first share ``bootstrapping`` of the
+    steps, 0 to 1, a region's view shows a noised plain ``background`` outside its mask (eq. 9): ``paper`` is 0.2,
+    ``code`` (the authors') 0.4. It is ``random``, drawn for each region and step, or a colour (``white``, ``#808080``).
 
     ``mode=panorama``: the views are windows of ``window`` pixels a side (default: what the UNet was trained on), every
     ``stride`` pixels; a picture that fits into one is the base's. With ``wrap=yes`` (or ``width``, ``height``), in each
@@ -233,7 +233,7 @@ class MultiDiffusion(OnBase):
         return noise.digest(np.stack(drawn))
 
     def notes(self, request: Request) -> list[str]:
-        prompts = dict.fromkeys([request.prompt, *(region.prompt for region in request.regions)])
+        prompts = dict.fromkeys([request.background_prompt, *(region.prompt for region in request.regions)])
         return [note for prompt in prompts for note in self.base.notes(replace(request, prompt=prompt))]
 
     def stages(self) -> dict[str, Stage]:

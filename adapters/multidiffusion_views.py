@@ -46,7 +46,8 @@ def region_views(request: Request, height: int, width: int) -> list[View]:
         for number, (region, share, mask) in enumerate(zip(request.regions, shares, masks, strict=True), start=1)
     ]
     # Where the regions leave no background it would count for nothing.
-    first = [View(request.prompt, *everywhere, background.astype(np.float32))] if background.any() else []
+    ground = View(request.background_prompt, *everywhere, background.astype(np.float32))
+    first = [ground] if background.any() else []
     return first + views
 
 
@@ -60,7 +61,9 @@ def _mask(request: Request, index: int, height: int, width: int) -> NDArray[np.b
     if not mask.any():
         raise BenchError(f"{name} covers nothing: its mask is empty")
     factor = request.height // height
-    resized: NDArray[np.bool_] = mask[::factor, ::factor]  # nearest, as torch and so the authors' code resize
+    # A latent is where its middle is; torch's "nearest", and so the authors' code, takes its first pixel, which of few
+    # latents shifts everything by half a one.
+    resized: NDArray[np.bool_] = mask[factor // 2 :: factor, factor // 2 :: factor]
     if not resized.any():
         raise BenchError(f"{name} covers nothing at 1/{factor} of the size, that of the latents: leave it out")
     return resized

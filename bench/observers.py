@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -118,6 +118,15 @@ def _scene_regions(picture: Picture, asked: Mask) -> Mask:
     return np.array([_overlapping(seen, each) for each in asked])
 
 
+def _scene_objects(picture: Picture, asked: NDArray[np.void]) -> Mask:
+    """The seen mask of an object of each name asked for, that which overlaps most; empty where none is called so."""
+    from ..datasets.scene_reader import read_picture
+
+    seen = read_picture(_of_scene_size(picture)).objects
+    called = {name: [thing.mask for thing in seen if f"{thing.colour} {thing.shape}" == name] for name in asked["name"]}
+    return np.array([_overlapping(called[each["name"]], each["mask"]) for each in asked])
+
+
 def _scene_depth(picture: Picture, asked: NDArray[np.float64]) -> NDArray[np.float64]:
     """Nearness of what is seen, (H, W), on the levels that were asked for: pixels alone show who hides whom, no more.
 
@@ -146,15 +155,22 @@ def _scene_outcome(picture: Picture, asked: Picture) -> Outcome:
 
     seen, before, after = (read_picture(_of_scene_size(each)) for each in (picture, *asked))
     shown, old, new = (_named(reading) for reading in (seen, before, after))
-    there = new.keys() - old.keys() <= shown.keys() and not (old.keys() - new.keys()) & shown.keys()
+    gone = [thing for name, thing in old.items() if name not in new]
+    rests = [thing for name, thing in shown.items() if name not in new and (name in old or _on_any(thing, gone))]
+    there = new.keys() - old.keys() <= shown.keys()
     ground = before.background == after.background or seen.background == after.background
     kept = (name in shown and _same_place(shown[name], old[name]) for name in old if name in new)
-    return Outcome(there and ground, tuple(kept))
+    return Outcome(there and ground and not rests, tuple(kept))
 
 
 def _named(reading: Reading) -> dict[tuple[str | None, str | None], SeenObject]:
     """The objects by shape and colour; of two that have both in common, the first."""
     return {(thing.shape, thing.colour): thing for thing in reversed(reading.objects)}
+
+
+def _on_any(thing: SeenObject, others: Iterable[SeenObject]) -> bool:
+    """Whether a thing is seen where one of the others was."""
+    return any((thing.mask & other.mask).any() for other in others)
 
 
 def _same_place(one: SeenObject, other: SeenObject) -> bool:
@@ -186,6 +202,7 @@ _SCENES: Mapping[str, Callable[[WeightsFinder], Looking]] = {
     "depth": lambda weights: Looking(_reader(), _scene_depth),
     "landmarks": lambda weights: Looking(_reader(), _scene_landmarks),
     "regions": lambda weights: Looking(_reader(), _scene_regions),
+    "objects": lambda weights: Looking(_reader(), _scene_objects),
     "edited": lambda weights: Looking(_reader(), _scene_outcome),
 }
 _PHOTOS: Mapping[str, Callable[[WeightsFinder], Looking]] = {

@@ -26,6 +26,12 @@ DATASETS: Registry[Dataset] = Registry(
         "scene-edits": Entry(
             ".datasets.scene_edits:SCENE_EDITS", "512 edits of 256 drawn scenes, with the truth of before and after"
         ),
+        "scene-regions": Entry(
+            ".datasets.scene_regions:SCENE_REGIONS", "256 drawn scenes with a prompt and a mask for each object"
+        ),
+        "scene-panoramas": Entry(
+            ".datasets.scene_panoramas:SCENE_PANORAMAS", "captions of drawn scenes that can go on to both sides"
+        ),
         "prompts": Entry(".datasets.prompts:PROMPT_FILE", "prompts of a .txt, .csv, .tsv, .jsonl or .json file"),
         "skimage-photos": Entry(".datasets.photos:SKIMAGE_PHOTOS", "eight colour photos that ship with scikit-image"),
         "photos": Entry(".datasets.photos:PHOTO_FOLDER", "the photos of a folder (--images DIR)"),

@@ -110,11 +110,20 @@ class Dataset(ABC):
         """Return the regions of one of this dataset's prompts, empty where it has none; BenchError as ``condition``."""
         raise BenchError(f"dataset '{self.name}' has no regions")
 
+    def background(self, prompt: Prompt) -> str | None:
+        """Return the prompt of where no region is; None where that of the whole picture serves."""
+        return None
+
+    def kind_of(self, prompt: Prompt) -> str | None:
+        """Return which kind of case one of this dataset's prompts is, where it tells them apart, in one word."""
+        return None
+
     def asked(self, root: Path, prompt: Prompt, kind: str, height: int, width: int) -> Pixels | None:
         """Return what a picture of one of this dataset's prompts should show or keep, or None where nothing is asked.
 
         By kind: ``canny`` edges, bool (H, W); ``depth`` nearness, float (H, W); ``landmarks`` points of a face (k, 2);
-        ``regions`` masks, bool (regions, H, W); ``source`` the picture edited; ``edit`` where, bool (H, W);
+        ``regions`` masks, bool (regions, H, W); ``objects`` masks with names, (things,) with the fields ``name`` and
+        ``mask``; ``source`` the picture edited; ``edit`` where, bool (H, W);
         ``edited`` the true pictures before and after the edit, (2, H, W, 3).
         BenchError as ``condition``.
         """

@@ -53,7 +53,7 @@ class Request:
     """One picture to make; all that decides how it looks, beside the method itself.
 
     ``prompt_id``, ``sample`` (0 for the first picture of a prompt) and ``seed``, the suite's, key every random draw.
-    ``height`` and ``width`` are in pixels. ``regions`` are laid over the ``prompt``, which is that of the background;
+    ``height`` and ``width`` are in pixels. ``regions`` are laid over the ``background``, else over the ``prompt``;
     ``source`` is the picture to edit, of the same size, ``prompt`` then says what it is to become.
     """
 
@@ -66,9 +66,16 @@ class Request:
     width: int = 512
     conditions: tuple[ConditionMap, ...] = ()
     regions: tuple[Region, ...] = ()
+    background: str | None = None
+    """The prompt of where no region is; None where that of the whole picture serves."""
     source: Pixels | None = None
     source_prompt: str = ""
     """What the source shows, for methods that use it."""
+
+    @property
+    def background_prompt(self) -> str:
+        """The prompt of where no region is."""
+        return self.prompt if self.background is None else self.background
 
     def condition(self, kind: str) -> NDArray[np.uint8]:
         """Return the condition map of a kind: uint8 (H, W, 3); BenchError where there is none or of another size."""
@@ -95,6 +102,8 @@ class Request:
     def identity(self) -> dict[str, Any]:
         """Return all that decides the picture, as JSON can hold it."""
         plain = {name: value for name, value in vars(self).items() if not isinstance(value, tuple | Pixels)}
+        if self.background is None:  # pictures made before there were any are still these
+            del plain["background"]
         return plain | {
             "conditions": [[each.kind, each.picture.digest] for each in self.conditions],
             "regions": [[each.prompt, each.mask.digest] for each in self.regions],

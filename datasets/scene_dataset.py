@@ -132,13 +132,14 @@ SCENE_FACES = SceneFaces()
 def scene_of(prompt_id: str, caption: str, offset: int = 0) -> Scene:
     """Return the scene that a prompt of this dataset is the caption of, or the one ``offset`` further on.
 
-    Raises BenchError for other prompts.
+    What follows a hyphen in the id does not count. Raises BenchError for other prompts.
     """
-    known = len(prompt_id) == 6 and prompt_id.isascii() and prompt_id.isdigit()
-    own = _numbered(int(prompt_id)) if known else None
+    number = prompt_id.partition("-")[0]
+    known = len(number) == 6 and number.isascii() and number.isdigit()
+    own = _numbered(int(number)) if known else None
     if own is None or own.caption != caption:
         raise BenchError(f"prompt '{prompt_id}' ('{caption[:60]}') is no caption of dataset 'scenes'")
-    return _numbered(int(prompt_id) + offset) if offset else own
+    return _numbered(int(number) + offset) if offset else own
 
 
 @lru_cache(maxsize=2 * PROMPT_COUNT)

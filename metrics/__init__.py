@@ -58,6 +58,14 @@ METRICS: Registry[Metric] = Registry(
             ".metrics.control:DEPTH_RMSE", "how far depth is from that asked for, after scale and shift"
         ),
         "region_iou": Entry(".metrics.regions:REGION_IOU", "overlap of what is seen with the regions asked for"),
+        "object_iou": Entry(
+            ".metrics.regions:OBJECT_IOU", "overlap of things of the right name with where they were asked for"
+        ),
+        "seam_ratio": Entry(
+            ".metrics.panorama:SEAM_RATIO",
+            "how steep a panorama is between its squares, over how steep it is elsewhere",
+        ),
+        "wrap_seam_ratio": Entry(".metrics.panorama:WRAP_SEAM_RATIO", "the same where the ends of a panorama meet"),
         "intra_lpips": Entry(".metrics.panorama:INTRA_LPIPS", "LPIPS between the squares of a panorama"),
         "background_psnr": Entry(".metrics.editing:BACKGROUND_PSNR", "PSNR of what an edit should have left alone, dB"),
         "background_mse": Entry(

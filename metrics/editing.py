@@ -179,8 +179,8 @@ def edited_scores_x100_clamped(evidence: Evidence) -> list[float]:
 def edits_done(evidence: Evidence) -> list[float]:
     """Return 1 for each picture that shows what its edit asks for, else 0; what else became of it plays no part.
 
-    Of drawn scenes: an object of the new shape and colour is there and none of the old, the added one is there, the
-    removed one is not, the background has the new colour. The interval is Wilson's for a share.
+    Of drawn scenes: an object of the new shape and colour is there, nothing is left of the old or removed one in its
+    place, the background has the new colour. The interval is Wilson's for a share.
     """
     return [float(outcome.done) for outcome in evidence.seen["edited"]]
 

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
     from .features import FeatureSet
 
-Observed = Literal["canny", "depth", "landmarks", "regions", "edited"]
+Observed = Literal["canny", "depth", "landmarks", "regions", "objects", "edited"]
 """What an observer finds in a picture, to be held against what was asked for: edges, bool (H, W); nearness, float
-(H, W); points of one face (k, 2), in pixels; masks of regions, bool (regions, H, W); what came of an edit
+(H, W); points of one face (k, 2), in pixels; masks of regions, bool (regions, H, W); the same of what bears a name,
+asked for with the names, an array (things,) of fields ``name`` and ``mask``; what came of an edit
 (``editing.Outcome``), asked for as the true pictures before and after it, uint8 (2, H, W, 3)."""
 
 Need = Literal["prompts", "reference", "target", "reader", "source", "edit", Observed]

@@ -75,6 +75,7 @@ def _compared(metric: Metric) -> str:
         "depth": "the depth asked for",
         "landmarks": "the face asked for",
         "regions": "the regions asked for",
+        "objects": "the named things asked for, where they should be",
         "edited": "the true pictures before and after the edit",
         "source": "the picture that was edited",
         "edit": "where it was to be edited",

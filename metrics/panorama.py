@@ -36,6 +36,59 @@ def square_crops(panorama: Picture) -> list[Picture]:
     return [panorama[top : top + side] for top in range(0, height - side + 1, side)]
 
 
+def seam_ratio(panorama: Picture) -> float:
+    """Return how steep a panorama is where its squares meet, over how steep it is elsewhere; at least 0, 1 is seamless.
+
+    Steepness is the mean over pixels and colours of |I(x + 1) - I(x)| along the longer side, the squares being those of
+    ``square_crops``: where tiles that know nothing of each other stand side by side. Lower is better. Raises
+    CannotMeasure for fewer than two squares; infinite where it is flat elsewhere and not there.
+    """
+    side, steps = _steps(panorama)
+    seams = np.arange(side, len(steps) + 1, side) - 1
+    return _over(float(steps[seams].mean()), np.delete(steps, seams))
+
+
+def wrap_seam_ratio(panorama: Picture) -> float:
+    """Return how steep a panorama is from its end to its beginning, over how steep it is elsewhere.
+
+    As ``seam_ratio``, of the picture put behind itself: 1 where the ends meet as if there were none.
+    """
+    side, steps = _steps(panorama)
+    along = _along(panorama)
+    around = float(abs(along[0] - along[-1]).mean())
+    return _over(around, np.delete(steps, np.arange(side, len(steps) + 1, side) - 1))
+
+
+def _along(panorama: Picture) -> NDArray[np.float64]:
+    """The panorama with its longer side first."""
+    height, width = panorama.shape[:2]
+    return (panorama.swapaxes(0, 1) if width >= height else panorama).astype(np.float64)
+
+
+def _steps(panorama: Picture) -> tuple[int, NDArray[np.float64]]:
+    """The side of the squares, and the mean difference of each line across the longer side from the one before."""
+    along = _along(panorama)
+    length, side = along.shape[:2]
+    if length < 2 * side:
+        raise CannotMeasure(f"a picture of {panorama.shape[1]}×{panorama.shape[0]} has no two squares side by side")
+    return side, abs(np.diff(along, axis=0)).mean((1, 2))
+
+
+def _over(there: float, elsewhere: NDArray[np.float64]) -> float:
+    usual = float(elsewhere.mean())
+    return there / usual if usual else np.inf if there else 1.0
+
+
+def seam_ratios(evidence: Evidence) -> list[float]:
+    """Return ``seam_ratio`` of each picture."""
+    return [seam_ratio(picture) for picture in evidence.pictures]
+
+
+def wrap_seam_ratios(evidence: Evidence) -> list[float]:
+    """Return ``wrap_seam_ratio`` of each picture."""
+    return [wrap_seam_ratio(picture) for picture in evidence.pictures]
+
+
 def intra_lpips_scores(evidence: Evidence) -> list[float]:
     """Return ``intra_lpips`` over the squares side by side in each picture."""
     return [intra_lpips(square_crops(picture), evidence.network.distances) for picture in evidence.pictures]
@@ -43,4 +96,11 @@ def intra_lpips_scores(evidence: Evidence) -> list[float]:
 
 INTRA_LPIPS = ImageMetric(
     "intra_lpips", higher_is_better=False, digits=4, network="lpips", protocol="squares", scores=intra_lpips_scores
+)
+
+SEAM_RATIO = ImageMetric(
+    "seam_ratio", higher_is_better=False, digits=3, left_out="flat but for their seams", scores=seam_ratios
+)
+WRAP_SEAM_RATIO = ImageMetric(
+    "wrap_seam_ratio", higher_is_better=False, digits=3, left_out="flat but for their ends", scores=wrap_seam_ratios
 )

@@ -40,4 +40,14 @@ def region_ious(evidence: Evidence) -> list[float]:
     return [region_iou(*pair).mean for pair in zip(evidence.seen["regions"], evidence.asked["regions"], strict=True)]
 
 
+def object_ious(evidence: Evidence) -> list[float]:
+    """Return the mean ``region_iou`` of each picture over the things asked for, of what bears their names alone.
+
+    A thing that is there under another name, or nowhere, scores 0: of drawn scenes, one of another shape or colour.
+    """
+    pairs = zip(evidence.seen["objects"], evidence.asked["objects"], strict=True)
+    return [region_iou(seen, asked["mask"]).mean for seen, asked in pairs]
+
+
+OBJECT_IOU = ImageMetric("object_iou", higher_is_better=True, digits=3, needs=("objects",), scores=object_ious)
 REGION_IOU = ImageMetric("region_iou", higher_is_better=True, digits=3, needs=("regions",), scores=region_ious)

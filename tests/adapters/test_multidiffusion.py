@@ -193,7 +193,7 @@ def test_a_prompt_acts_within_its_region_only_through_the_unet(tiny_sd: Path, mo
     made.generate([request(0, CAT)])
     made.generate([request(0, replace(CAT, prompt="a ship"))])
     (_, _, cat), (_, _, ship) = seen.steps
-    inside = CAT.mask.read()[::8, ::8]
+    inside = CAT.mask.read()[4::8, 4::8]
     assert (cat[0][:, ~inside] == ship[0][:, ~inside]).all()
     assert (cat[0][:, inside] != ship[0][:, inside]).any()
 
@@ -211,9 +211,22 @@ def test_overlapping_regions_are_averaged() -> None:
     assert background.inside is None
 
 
-def test_masks_are_resized_to_the_nearest_pixel() -> None:
-    (_, view) = region_views(request(0, Region("a cat", mask(columns=slice(9, 25)))), 8, 8)
-    assert view.inside[0].nonzero()[0].tolist() == [2, 3]  # of the columns 0, 8, 16, … two are within 9 to 24
+@pytest.mark.parametrize(("first", "end"), [(8, 24), (5, 21), (12, 28)])
+def test_a_latent_is_inside_a_mask_where_its_middle_is(first: int, end: int) -> None:
+    (_, view) = region_views(request(0, Region("a cat", mask(columns=slice(first, end)))), 8, 8)
+    assert view.inside[0].nonzero()[0].tolist() == [1, 2]  # their middles are columns 12 and 20
+
+
+def test_where_no_region_is_the_prompt_of_the_background_counts(tiny_sd: Path) -> None:
+    plain, told = (request(0, CAT, background=ground) for ground in (None, "a lake"))
+    assert [region_views(asked, 8, 8)[0].prompt for asked in (plain, told)] == ["a field 0", "a lake"]
+    as_prompt = replace(plain, prompt="a lake")
+    made = loaded(tiny_sd, steps=2)
+    assert (made.generate([told]) == made.generate([as_prompt])).all()
+    assert "background" not in plain.identity()
+    assert told.identity()["background"] == "a lake"
+    (note,) = made.notes(replace(told, background="word " * 80 + "the end"))
+    assert "the end" in note
 
 
 def test_regions_that_leave_no_background_cost_no_view_of_it(tiny_sd: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -469,7 +482,7 @@ def test_what_is_cut_from_the_prompts_of_regions_is_noted(tiny_sd: Path) -> None
         ([], "prompt 'p0' has no regions"),
         ([Region("a cat", mask(columns=slice(0, 0)))], r"region 1 \('a cat'\) of prompt 'p0' covers nothing: .* empty"),
         ([CAT, Region("a dog", mask(size=(64, 128)))], r"region 2 .* lies outside: its mask is 128×64, the picture 64"),
-        ([Region("a fly", mask(columns=slice(3, 6)))], r"covers nothing at 1/8"),
+        ([Region("a fly", mask(columns=slice(5, 12)))], r"covers nothing at 1/8"),
     ],
 )
 def test_regions_that_cannot_be_are_one_line(tiny_sd: Path, regions: list[Region], message: str) -> None:

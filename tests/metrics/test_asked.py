@@ -99,6 +99,23 @@ def test_regions_and_depth_come_from_their_observers(sample) -> None:
     assert 0.1 < value.value < 0.2
 
 
+def test_named_things_are_held_against_the_masks_asked_for(sample) -> None:
+    things = np.empty(2, [("name", "U8"), ("mask", bool, (16, 16))])
+    things["name"], things["mask"] = ["dot", "bar"], False
+    things["mask"][0, 3:5, 3:5], things["mask"][1, 8] = True, True
+
+    class Sees:
+        label = "sees@1"
+
+        def __call__(self, picture: np.ndarray, asked: np.ndarray) -> np.ndarray:
+            return np.stack([(picture[..., 0] > 127) & (each["name"] == "dot") for each in asked])
+
+    samples = [asked_for(sample, "dots", bright_at((3, 3), (3, 4)), objects=things)]
+    value = Engine(Setup(observers={"objects": Sees()})).measure(samples, ["object_iou"])["object_iou"]
+    assert value.value == pytest.approx((2 / 4 + 0) / 2)
+    assert value.identity.startswith("object_iou:sees@1:n1:ref-")
+
+
 def test_the_background_is_judged_outside_the_edit_alone(sample) -> None:
     source = np.random.default_rng(0).integers(0, 255, (32, 32, 3)).astype(np.uint8)
     edit = np.zeros((32, 32), bool)
