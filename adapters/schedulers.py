@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 CLASSES: dict[str, tuple[str, dict[str, Any]]] = {
     "ddim": ("diffusers:DDIMScheduler", {"clip_sample": False}),
+    "ddpm": ("diffusers:DDPMScheduler", {"clip_sample": False}),
     "pndm": ("diffusers:PNDMScheduler", {"skip_prk_steps": True}),
     # DPM-Solver (without ++) has no step to sigma 0.
     "dpm": ("diffusers:DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver", "final_sigmas_type": "sigma_min"}),

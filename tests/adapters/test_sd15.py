@@ -100,7 +100,9 @@ def test_noise_is_the_same_on_every_machine_and_version() -> None:
     assert noise.digest(noise.normal(Request("000000000139", "x", seed=0), (4, 64, 64))) == "84d2678748ac7de1"
 
 
-@pytest.mark.parametrize("options", ["scheduler=ddim,steps=3", "scheduler=lcm,steps=3,guidance=1"])
+@pytest.mark.parametrize(
+    "options", ["scheduler=ddim,steps=3", "scheduler=ddpm,steps=3", "scheduler=lcm,steps=3,guidance=1"]
+)
 def test_pictures_are_bit_equal_in_any_order_at_one_batch_size(tiny_sd: Path, options: str) -> None:
     made = adapter(tiny_sd, options)
     requests = [request(index) for index in range(4)]
