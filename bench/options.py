@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -77,6 +77,8 @@ class Plan:
     batch_size: int
     asked: Callable[[Request, str], Pixels | None] = lambda request, kind: None
     """What a picture should show or keep, by kind; BenchError where the dataset does not know."""
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    """Which kind of case a prompt is, by its id, where the dataset tells them apart."""
 
 
 def find_dataset(options: Options) -> Dataset:

@@ -57,9 +57,9 @@ def plan_methods(options: Options) -> Plan:
         try:
             requests, short = _requests(options, dataset, item, used[: item.method.n])
             notes += [f"{item.method.method}: {short}"] if short else []
-            kind = ImportedPicturesRow if options.imported else AdapterRow
+            row = ImportedPicturesRow if options.imported else AdapterRow
             given = item.method.method, item.adapter, requests, *item.place, item.written
-            rows.append(kind(*given, DeviceOptions(force_export=options.force_export)))
+            rows.append(row(*given, DeviceOptions(force_export=options.force_export)))
         except BenchError as error:
             skip(options, skipped, item.method.method, error)
     notes += [
@@ -75,7 +75,8 @@ def plan_methods(options: Options) -> Plan:
     def asked(request: Request, kind: str) -> Pixels | None:
         return dataset.asked(root, prompts[request.prompt_id], kind, request.height, request.width)
 
-    return Plan(rows, skipped, None, len(used), len(prompts), notes, batch, asked)
+    kinds = {prompt.id: kind for prompt in used if (kind := dataset.kind_of(prompt))}
+    return Plan(rows, skipped, None, len(used), len(prompts), notes, batch, asked, kinds)
 
 
 class _Usable(NamedTuple):
@@ -171,6 +172,7 @@ def supply(dataset: Dataset, root: Path, traits: Traits, prompt: Prompt, plain: 
         return "source picture"
     return dataclasses.replace(
         plain, prompt_id=prompt.id, prompt=prompt.text, conditions=tuple(conditions), regions=regions,
+        background=dataset.background(prompt) if regions else None,
         source=source and source.picture, source_prompt=source.prompt if source else "",
     )  # fmt: skip
 

@@ -30,6 +30,7 @@ from ..reports.text import clean, clip
 from ..reports.worst import Key
 from ..reports.write import write_reports
 from . import timing
+from .by_kind import by_kind
 from .captions import SceneReader
 from .drift import bases_of, drifts_of
 from .environment import PeakMemory, environment
@@ -47,8 +48,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-GIVEN = 64
-"""Prompts whose sources and condition maps are kept for the report: as many as claims of editing are made of."""
+GIVEN = 256
+"""Prompts whose sources, masks and regions are kept for the report: as many as claims are made of."""
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,7 @@ class Measuring:
         self.store, self.reference_row = store, plan.reference
         suite = options.suite
         self.names = list(suite.metrics if options.metrics is None else options.metrics)
+        self.by_kind, self.case_kinds = suite.by_kind, plan.kinds
         self.asked = plan.asked
         self.unknown: dict[str, str] = {}
         """Why the dataset cannot tell what its pictures should show, by kind."""
@@ -210,7 +212,8 @@ class Measuring:
         for name, value in values.items():
             for key, score in value.per_image.items():
                 self.scores.append((row.method, jobs[key].prompt_id, jobs[key].sample, name, score))
-        return values
+        kinds = {key: kind for key, job in jobs.items() if (kind := self.case_kinds.get(job.prompt_id))}
+        return values | by_kind(values, kinds, self.by_kind)
 
     def _drift(self, row: Row) -> dict[str, MetricValue]:
         """How far the row's pictures are from those that PyTorch makes of the same noise, where this run has both."""

@@ -102,6 +102,8 @@ class Suite(_Part):
     reference_method: str | None = None
     """The row whose pictures distances are taken to, in place of the dataset's own reference."""
     metrics: list[str] = Field(default_factory=list)
+    by_kind: list[str] = Field(default_factory=list)
+    """Those of them, of single pictures, that are also told of each kind of case (``Dataset.kind_of``)."""
     seed: int = 0
     sampling: Sampling = Sampling()
     transform: Transform = Transform()
@@ -127,6 +129,12 @@ class Suite(_Part):
     def _excess_of_own_metrics(self) -> Self:
         if self.excess and (unknown := set(self.excess.metrics) - set(self.metrics)):
             raise ValueError(f"excess.metrics names {', '.join(sorted(unknown))}, which metrics does not")
+        return self
+
+    @model_validator(mode="after")
+    def _kinds_of_own_metrics(self) -> Self:
+        if unknown := set(self.by_kind) - set(self.metrics):
+            raise ValueError(f"by_kind names {', '.join(sorted(unknown))}, which metrics does not")
         return self
 
     @model_validator(mode="after")
