@@ -10,12 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, ParamSpec, TypeVar
 
-from ...metrics.paired import simultaneous_level
 from ...metrics.timing import rounds_needed
 from ...reports.ab import AbFailed, AbRow, AbRun, Verdict
 from ...reports.latency import Protocol, Round
 from ..fresh import FreshProcess
-from ..gating.seconds import Pairs, judge_seconds, measured, slowdown_of
+from ..gating.seconds import Pairs, judge_seconds, levels_of, measured, slowdown_of
 from ..gating.verdict import FAIL, OPEN, PASS
 from ..latency.machine import busy_warning, machine
 from ..latency.protocol import WORKER, Contender, Measurement, Say
@@ -175,11 +174,6 @@ class _Comparison:
         """Rows in all."""
         return sum(len(timed.pairs) for timed in self.timed)
 
-    @property
-    def levels(self) -> tuple[float, float]:
-        """Of an interval by itself, and of each that all hold together."""
-        return LEVEL, simultaneous_level(self.tests, LEVEL)
-
     def _measure(self, order: Order) -> None:
         duel = self._duel(order)
         if duel.broken:
@@ -198,7 +192,7 @@ class _Comparison:
                 self._fail(timed.order, duel.broken)
 
     def _fails(self, pairs: Pairs) -> bool:
-        found = slowdown_of(pairs, self.levels)
+        found = slowdown_of(pairs, levels_of(self.tests, LEVEL))
         return found is not None and found.fails(self.asked.margin)
 
     def _duel(self, order: Order, only: Sequence[str] = ()) -> Duel:
@@ -225,12 +219,13 @@ class _Comparison:
             repeat=list(repeat) if repeat else None, base_s=statistics.median(base), head_s=statistics.median(head),
             verdict=OPEN, reason="",
         )  # fmt: skip
-        found = measured(draft, self.tests, self.levels)
+        found = measured(draft, self.tests, LEVEL)
         judged = judge_seconds(found, self.asked.margin)
         told: dict[str, Any] = {"verdict": judged.verdict, "reason": judged.reason}
         if found.first:
-            (estimate, *own), (_, *together) = found.first
-            told |= {"slowdown": estimate, "interval": tuple(own), "simultaneous_interval": tuple(together)}
+            own, together = found.first
+            told |= {"slowdown": own.estimate, "interval": (own.low, own.high)}
+            told |= {"simultaneous_interval": (together.low, together.high) if together else None}
         return draft.model_copy(update=told)
 
     def _verdict(self, rows: Sequence[AbRow]) -> Verdict:

@@ -14,7 +14,7 @@ from ...metrics.paired import Change, simultaneous_level
 from ...metrics.stats import Interval
 from ...reports.ab import AbRun
 from .changes import Difference, Kind, differences
-from .seconds import judge_seconds, measured, seconds
+from .seconds import judge_seconds, levels_of, measured, seconds
 from .sides import Looker, Pair, Side, match
 from .text import number
 from .thresholds import Rule, Thresholds
@@ -42,7 +42,7 @@ class GateRow(_Part):
     interval: Interval | None = None
     """Of the change, for this row alone; None where nothing is left to chance, or where there is none."""
     simultaneous_interval: Interval | None = None
-    """The same for all rows together: a fail is outside of it."""
+    """The same for all rows together (of seconds, for all of them): a fail is outside of it."""
     paired: bool = False
     """Whether the pictures of both were held against each other one by one."""
     n: int = 0
@@ -79,7 +79,7 @@ class Gate(_Part):
     level: float
     """Of ``interval``, and of all of ``simultaneous_interval`` together."""
     tests: int
-    """Rows with an interval."""
+    """Rows of pictures with an interval; those of seconds are corrected for among themselves."""
     rows: list[GateRow]
     only_base: list[str]
     only_head: list[str]
@@ -139,8 +139,10 @@ class _Comparison:
             found += [(None, item) for item in seconds(timed)]
         self.ruled = [(pair, item, self._rule(item)) for pair, item in found]
         self.kept = [entry for entry in self.ruled if not entry[2].ignore]
-        self.tests = sum(item.test is not None and rule.band is None for _, item, rule in self.kept)
-        self.levels = thresholds.level, simultaneous_level(self.tests, thresholds.level)
+        tested = [item for _, item, rule in self.kept if item.test is not None and rule.band is None]
+        self.tests = sum(item.timed is None for item in tested)
+        self._levels = thresholds.level, simultaneous_level(self.tests, thresholds.level)
+        self._timed_levels = levels_of(timed.tests if timed else 0, thresholds.level)
 
     def judged(self) -> Gate:
         """All rows with their verdicts, the worst first."""
@@ -186,7 +188,7 @@ class _Comparison:
         changes = self._changes(item)
         margin = rule.margin.of(item.base or 0.0) if rule.margin and item.base is not None else None
         judged = self._judge(pair, item, rule, changes, margin)
-        own, together = map(_interval, changes) if changes else (None, None)
+        own, together = ((change and _interval(change)) for change in changes or (None, None))
         return GateRow(
             method=item.method,
             metric=item.metric,
@@ -207,17 +209,20 @@ class _Comparison:
             reason=judged.reason,
         )
 
-    def _changes(self, item: Difference) -> tuple[Change, Change] | None:
-        """The change with the row's own interval, then with that of all rows; None where there is no change to tell."""
-        own, together = (item.change(level) for level in self.levels)
-        return (own, together) if own and together else None
+    def _changes(self, item: Difference) -> tuple[Change, Change | None] | None:
+        """The change with the row's own interval, then with that of all rows; None where there is no change to tell.
+
+        Without the second one a row cannot fail.
+        """
+        own, together = (item.change(level) for level in (self._timed_levels if item.timed else self._levels))
+        return (own, together) if own else None
 
     def _judge(
         self,
         pair: Pair | None,
         item: Difference,
         rule: Rule,
-        changes: tuple[Change, Change] | None,
+        changes: tuple[Change, Change | None] | None,
         margin: float | None,
     ) -> Judged:
         def show(value: float) -> str:
@@ -226,11 +231,15 @@ class _Comparison:
         if rule.band is not None and item.head is not None and (item.timed or item.kind != "time"):
             return Judged(OPEN, item.unlike) if item.unlike else judge_band(item.head, rule, show)
         if item.timed and not rule.must_improve:
-            found = measured(item.timed, self.tests, self.levels)
+            assert self.timed is not None
+            found = measured(item.timed, self.timed.tests, self.thresholds.level)
             return judge_seconds(found, (margin or 0.0) / item.timed.base_s)
-        if (pair is None and not item.timed) or not changes:
-            return Judged(OPEN, item.reason or f"needs more than {item.n:,} pictures for an interval")
-        case = Case(*changes, item.higher_is_better, margin or 0.0, item.n, self.head.run.suite.total, item.paired)
+        if (pair is None and not item.timed) or not changes or changes[1] is None:
+            lacking = f"needs more than {item.n:,} {'rounds' if item.timed else 'pictures'} for an interval"
+            return Judged(OPEN, item.reason or lacking)
+        case = Case(
+            changes[0], changes[1], item.higher_is_better, margin or 0.0, item.n, self.head.run.suite.total, item.paired
+        )
         if item.kind == "quality" and item.exact and abs(case.change.estimate) > case.margin:
             return Judged(OPEN, _OTHER_METRIC)
         if rule.must_improve:

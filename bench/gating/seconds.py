@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from ...metrics.paired import Change
+from ...metrics.paired import Change, simultaneous_level
 from ...metrics.timing import rounds_needed, slowdown
 from ...reports.ab import AbFailed, AbRow, AbRun
 from .changes import Difference
@@ -30,19 +30,19 @@ class Slowdown(NamedTuple):
 
     change: Change
     """With the interval of this row alone."""
-    together: Change
-    """The same with the interval of all rows together."""
+    together: Change | None
+    """The same with the interval of all rows together; None where there are too few rounds for so many rows."""
 
     def fails(self, margin: float) -> bool:
         """Whether it is surely slower, and by more than the margin."""
-        return self.together.low > 0 and self.change.estimate > margin
+        return self.together is not None and self.together.low > 0 and self.change.estimate > margin
 
 
 class Measured(NamedTuple):
     """A row of ``bench ab`` at the level of whoever judges it."""
 
     first: Slowdown | None
-    """None where there are too few rounds for an interval of that level."""
+    """None where there are too few rounds for an interval of this row alone."""
     repeat: Slowdown | None
     """None where it was not repeated, too."""
     rounds: int
@@ -50,28 +50,41 @@ class Measured(NamedTuple):
     """Rounds from which so many rows can fail."""
 
 
-def measured(row: AbRow, tests: int, levels: tuple[float, float]) -> Measured:
-    """Return what a row of ``bench ab`` says, as one of ``tests`` rows; ``levels`` are its own and that of all."""
+def levels_of(tests: int, level: float) -> tuple[float, float]:
+    """Return the level of the interval of a row of ``bench ab`` by itself, and of each of ``tests`` that all hold.
+
+    Rows of seconds are corrected for among themselves, in a gate, too: ``bench gate --ab`` is to say of them what
+    ``bench ab`` says. Beside the rows of pictures they hardly add to false alarms, since what fails has failed twice.
+    """
+    return level, simultaneous_level(tests, level)
+
+
+def measured(row: AbRow, tests: int, level: float) -> Measured:
+    """Return what a row of ``bench ab`` says, as one of ``tests`` rows."""
+    levels = levels_of(tests, level)
     first = slowdown_of(row.rounds, levels)
     repeat = slowdown_of(row.repeat, levels) if row.repeat else None
-    return Measured(first, repeat, len(row.rounds), rounds_needed(tests, levels[0]))
+    return Measured(first, repeat, len(row.rounds), rounds_needed(tests, level))
 
 
 def slowdown_of(rounds: Pairs, levels: tuple[float, float]) -> Slowdown | None:
     """Return the slow-down that rounds show, None where they are too few for an interval."""
     base, head = zip(*rounds, strict=True)
     own, together = (slowdown(base, head, level) for level in levels)
-    return Slowdown(own, together) if own and together else None
+    return Slowdown(own, together) if own else None
 
 
 def judge_seconds(found: Measured, margin: float) -> Judged:
     """Judge a row by its first measurement, and where that fails, by its repeat."""
     first, repeat = found.first, found.repeat
+    too_few = f"{found.rounds} rounds are too few for so many rows: --rounds {found.needed}"
     if first is None:
-        return Judged(OPEN, f"{found.rounds} rounds are too few for so many rows: --rounds {found.needed}")
+        return Judged(OPEN, too_few)
     said, limit = _between(first.change), f"the margin of {_share(margin)}"
     if first.change.high < margin:
         return Judged(PASS, f"{said}, within {limit}")
+    if first.together is None:
+        return Judged(OPEN, f"{said}, and the margin is {_share(margin)}: {too_few}")
     if not first.fails(margin):
         return Judged(OPEN, f"{said}, and the margin is {_share(margin)}: {_mend(first, margin, found.rounds)}")
     if repeat is None:

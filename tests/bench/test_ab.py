@@ -76,6 +76,13 @@ def goes(low: float, estimate: float, high: float) -> Slowdown:
         (goes(0.06, 0.07, 0.08), goes(-0.01, 0.01, 0.03), "could-not-measure", "two goes disagree"),
         (goes(0.06, 0.07, 0.08), None, "could-not-measure", "not repeated: 'bench ab --margin 5%' does"),
         (None, None, "could-not-measure", "10 rounds are too few for so many rows: --rounds 12"),
+        (Slowdown(Change(0.01, -0.02, 0.04), None), None, "pass", "within the margin of 5%"),
+        (
+            Slowdown(Change(0.07, 0.06, 0.08), None),
+            None,
+            "could-not-measure",
+            "+8.0%), and the margin is 5%: 10 rounds",
+        ),
     ],
 )
 def test_the_rule(first: Slowdown | None, repeat: Slowdown | None, verdict: str, said: str) -> None:
@@ -353,6 +360,27 @@ def test_with_it_a_gate_judges_seconds(
     assert row.margin == pytest.approx(0.05 * row.base) and row.kind == "time" and found.status == (verdict == "fail")
     text = gate_markdown(found)
     assert "seconds unet" in text and "seconds are of bench ab" in text and "base the base (base)" in text
+
+
+@pytest.mark.parametrize(("share", "verdict"), [(0.08, "fail"), (0.0, "pass")])
+def test_however_many_rows_of_pictures_a_gate_says_of_seconds_what_bench_ab_says(
+    fake_side: Callable[..., Any], compared: Callable[..., AbRun], share: float, verdict: str
+) -> None:
+    """100 rows that are tested beside them would take 12 rounds, and nobody knew of them when these 10 were made."""
+    draws = np.random.default_rng(0).normal(0.3, 0.02, (100, 40))
+    base, head = ({f"clip_score_{i}": values + change for i, values in enumerate(draws)} for change in (0, 1e-6))
+    timed = compared(lambda side, go, name, turn: _wave(turn) * (1 + share * (side == "head")))
+    found = gate(fake_side(base), fake_side(head, tag="other"), Thresholds(), Looker(), timed)
+    rows = _seconds(found)
+    assert found.tests >= 100 and len(rows) == len(timed.rows)
+    assert {row.verdict for row in rows.values()} == {row.verdict for row in timed.rows} == {verdict}
+
+
+def test_a_row_may_pass_in_fewer_rounds_than_so_many_rows_take_to_fail(compared: Callable[..., AbRun]) -> None:
+    methods = [f"m{index}" for index in range(12)]
+    found = compared(lambda side, go, name, turn: _wave(turn), *methods)
+    assert found.tests == 36 and found.protocol.rounds == 10 and found.verdict == "pass"
+    assert all(row.interval and row.simultaneous_interval is None for row in found.rows)
 
 
 def test_thresholds_hold_for_seconds_too(gated: Callable[..., Gate], compared: Callable[..., AbRun]) -> None:
