@@ -16,7 +16,7 @@ CODECS: Registry[type[Codec]] = Registry(
         "taesd": Entry(".adapters.codecs.autoencoder:Taesd", "TAESD, tiny autoencoder of SD latents: 4 channels, f8"),
         "vae": Entry(
             ".adapters.codecs.autoencoder:Autoencoder",
-            "vae:ID_OR_DIR[space=NAME], any AutoencoderKL or AutoencoderTiny of diffusers",
+            "vae:ID_OR_DIR[space=NAME,decoder=ID_OR_DIR], any AutoencoderKL or AutoencoderTiny of diffusers",
         ),
         "taef2": Entry(".adapters.codecs.taef2:Taef2", "TAEF2, tiny autoencoder of FLUX.2 latents: 32 channels, f8"),
         "vaelight": Entry(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ...core.errors import BenchError
-from ..checkpoints import component_patterns, fingerprint, load_component, resolve, weight_files
+from ..checkpoints import component_patterns, fingerprint, load_component, part, resolve, weight_files
 from .modules import ModuleCodec
 
 KINDS = ("AutoencoderKL", "AutoencoderTiny")
@@ -26,28 +26,48 @@ class Mode(nn.Module):
 class Autoencoder(ModuleCodec):
     """Any AutoencoderKL or AutoencoderTiny; a pipeline's folder will do, its ``vae`` is taken.
 
-    ``space`` names the latent space, for codecs that are to decode each other's latents.
+    ``space`` names the latent space, for codecs that are to decode each other's latents. ``decoder`` is a pipeline with
+    a part of that name, a ``LatentDecoder`` of the same latents: it decodes in place of the autoencoder's own
+    (SnapFusion, MobileDiffusion Lite).
     """
 
-    def __init__(self, argument: str | None = None, *, space: str | None = None) -> None:
+    narrow: str | None = None
+    """The pipeline of the decoder in place of the autoencoder's own."""
+
+    def __init__(self, argument: str | None = None, *, space: str | None = None, decoder: str | None = None) -> None:
         self.checkpoint = argument or self.checkpoint
         if not self.checkpoint:
             raise BenchError("codec 'vae' needs a hub id or a folder: vae:ID_OR_DIR")
-        self.latent_space = space or self.latent_space
+        self.latent_space, self.narrow = space or self.latent_space, decoder
 
     def build(self, dtype: torch.dtype) -> tuple[nn.Module, nn.Module]:
         """Load the checkpoint and cut it into its two halves."""
-        place = self._find()
+        place = self._find(str(self.checkpoint), "vae")
         vae: Any = load_component(KINDS, place, dtype=dtype)
         self.file_bytes = sum(file.stat().st_size for file in weight_files(place))
         self.digest = fingerprint(place)
         self._describe(vae.config)
-        return _halves(vae)
+        encoder, decoder = _halves(vae)
+        return encoder, self._narrow_decoder(self.narrow, dtype) if self.narrow else decoder
 
-    def _find(self) -> Path:
-        folder = resolve(str(self.checkpoint), offline=self.weights.offline, patterns=component_patterns("", "vae"))
-        pipeline = not (folder / "config.json").is_file() and (folder / "vae").is_dir()
-        return folder / "vae" if pipeline else folder
+    def _narrow_decoder(self, checkpoint: str, dtype: torch.dtype) -> nn.Module:
+        place = self._find(checkpoint, "decoder")
+        decoder: Any = load_component(("LatentDecoder",), place, dtype=dtype)
+        ours = decoder.config.latent_channels, 2 ** (len(decoder.config.block_out_channels) - 1)
+        if ours != (self.latent_channels, self.downsampling):
+            raise BenchError(
+                f"the decoder of '{checkpoint}' reads latents of {ours[0]} channels and {ours[1]} pixels, "
+                f"'{self.checkpoint}' makes {self.latent_channels} and {self.downsampling}"
+            )
+        self.file_bytes = (self.file_bytes or 0) + sum(file.stat().st_size for file in weight_files(place))
+        self.digest += f"-{fingerprint(place)}"
+        narrow: nn.Module = decoder
+        return narrow
+
+    def _find(self, checkpoint: str, name: str) -> Path:
+        folder = resolve(checkpoint, offline=self.weights.offline, patterns=component_patterns("", name))
+        own = part(folder, name)
+        return own if own.is_dir() and not (folder / "config.json").is_file() else folder
 
     def _describe(self, config: Any) -> None:
         stages = config.get("encoder_block_out_channels") or config["block_out_channels"]

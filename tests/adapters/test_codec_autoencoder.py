@@ -14,6 +14,7 @@ from t2ibench.adapters.checkpoints import fingerprint
 from t2ibench.adapters.codecs import make_codec
 from t2ibench.adapters.codecs.base import Codec
 from t2ibench.adapters.counting import count_macs
+from t2ibench.adapters.networks.decoder import LatentDecoder
 from t2ibench.core.errors import BenchError
 
 
@@ -88,6 +89,45 @@ def test_folder_of_a_pipeline(tmp_path: Path) -> None:
     codec = loaded(tmp_path)
     assert codec.encode(pictures()).shape == (2, 3, 16, 24)
     assert codec.fingerprint() == fingerprint(tmp_path / "vae")
+
+
+def narrow(channels: int = 3, widths: tuple[int, ...] = (4, 8)) -> LatentDecoder:
+    torch.manual_seed(1)
+    made: LatentDecoder = LatentDecoder(channels, block_out_channels=widths, layers_per_block=1, norm_num_groups=4)
+    return made.eval()
+
+
+def test_a_decoder_of_another_pipeline_takes_the_place_of_its_own(tmp_path: Path) -> None:
+    whole, decoder = kl(), narrow()
+    whole.save_pretrained(tmp_path / "base" / "vae")
+    decoder.save_pretrained(tmp_path / "small" / "decoder")
+    own, other = (loaded(tmp_path / "base", text) for text in ("", f"[decoder={tmp_path / 'small'}]"))
+    code = other.encode(pictures())
+    assert (code == own.encode(pictures())).all()
+    with torch.no_grad():
+        np.testing.assert_allclose(other.decode(code), as_pictures(decoder(torch.from_numpy(code))), atol=1e-5)
+    assert other.fingerprint() != own.fingerprint()
+    ours, theirs = other.cost(32, 48), own.cost(32, 48)
+    assert ours.encoder_params == theirs.encoder_params
+    assert ours.decoder_params == sum(p.numel() for p in decoder.parameters())
+    assert ours.file_bytes > theirs.file_bytes
+
+
+@pytest.mark.parametrize(
+    ("decoder", "reads"), [(narrow(4), "4 channels and 2 pixels"), (narrow(3, (4, 4, 8)), "3 channels and 4 pixels")]
+)
+def test_a_decoder_of_other_latents_is_one_line(tmp_path: Path, decoder: LatentDecoder, reads: str) -> None:
+    kl().save_pretrained(tmp_path / "vae")
+    decoder.save_pretrained(tmp_path / "decoder")
+    with pytest.raises(BenchError, match=f"reads latents of {reads}, .* makes 3 and 2"):
+        loaded(tmp_path, f"[decoder={tmp_path}]")
+
+
+def test_a_pipeline_that_borrows_its_autoencoder(tmp_path: Path) -> None:
+    kl().save_pretrained(tmp_path / "base" / "vae")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "shared.json").write_text('{"vae": "base"}')
+    assert loaded(tmp_path / "other").fingerprint() == loaded(tmp_path / "base").fingerprint()
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("bf16", 0.05), ("fp16", 0.01)])
