@@ -20,9 +20,10 @@ BARS = "▁▂▃▄▅▆▇█"
 
 
 class Part(NamedTuple):
-    """One folder of weights."""
+    """One training: of a folder of weights, or of what others start from and what does not ship itself."""
 
     folder: str
+    """Where the weights are; ``""`` where they do not ship."""
     title: str
     what: str
     recipe: str
@@ -100,6 +101,73 @@ PARTS = (
         "`lora=zoo:mini-lora-warm`.",
         "lora",
     ),
+    Part(
+        "",
+        "SnapFusion, robust training",
+        "The base's UNet, trained on with blocks left out at random, so that the search can judge it without them.",
+        "search",
+    ),
+    Part(
+        "",
+        "SnapFusion, teacher of 16 steps",
+        "The base's UNet, distilled; it teaches the student of 8 steps.",
+        "distill teacher-16",
+        "teacher-16",
+    ),
+    Part(
+        "",
+        "SnapFusion, efficient UNet of 16 steps",
+        "What the search found, distilled from the base; the student of 8 steps starts from it.",
+        "distill efficient-16",
+        "efficient-16",
+    ),
+    Part(
+        "mini-snapfusion/unet",
+        "SnapFusion, UNet of 8 steps",
+        "`EfficientUNet`, distilled with the CFG-aware loss.",
+        "distill snapfusion",
+        "snapfusion",
+    ),
+    Part(
+        "mini-snapfusion/decoder",
+        "SnapFusion, decoder",
+        "`LatentDecoder`, of half the channels, learned from latents that were made of captions alone.",
+        "decoder snapfusion",
+        "decoder-snapfusion",
+    ),
+    Part(
+        "mini-mobilediffusion/vae",
+        "MobileDiffusion, VAE",
+        "`AutoencoderKL`, 8 latent channels; its own decoder is the full one.",
+        "mobile_vae",
+    ),
+    Part(
+        "mini-mobilediffusion/decoder",
+        "MobileDiffusion, Lite decoder",
+        "`LatentDecoder`, narrow and shallow.",
+        "decoder mobilediffusion",
+        "decoder-mobilediffusion",
+    ),
+    Part(
+        "mini-mobilediffusion/unet",
+        "MobileDiffusion, UNet",
+        "`MobileUNet`, velocity prediction, from scratch; it reads the base's text encoder.",
+        "mobile_unet softmax",
+        "mobile_unet-softmax",
+    ),
+    Part(
+        "mini-mobilediffusion-1/unet",
+        "MobileDiffusion, UNet of one step",
+        "`MobileUNet`, fine-tuned as the generator of a DiffusionGAN.",
+        "one_step",
+    ),
+    Part(
+        "",
+        "MobileDiffusion, UNet of 8 steps",
+        "`MobileUNet`, distilled.",
+        "distill mobilediffusion-8",
+        "mobilediffusion-8",
+    ),
 )
 
 INTRODUCTION = """# The zoo: trained miniatures
@@ -126,14 +194,11 @@ def sparkline(values: list[float]) -> str:
 def card(part: Part) -> str:
     """Return the model card of a part."""
     facts = json.loads(part.record.read_text(encoding="utf-8"))
-    file = part.weights
-    parameters = sum(tensor.numel() for tensor in load_file(file).values())
     recipe, curve = facts["recipe"], facts["loss"]
     command = f"python -m t2ibench.zoo.recipes.{part.recipe} --scenes {recipe['scenes']}"
     maps = f", {recipe['maps']:,} of which have such a map" if "maps" in recipe else ""
     rows = [
-        ("weights", f"`zoo/{part.folder}`, {parameters / 1e6:.2f} M parameters, {file.stat().st_size / 1e6:.1f} MB"),
-        ("digest", f"`{folder_digest(file.parent)}` (of the tensors)"),
+        *(_weights(part) if part.folder else [("weights", "do not ship; the recipe makes them again")]),
         ("recipe", ", then ".join(f"`{command} --steps {steps}`" for steps in facts["plans"])),
         ("data", f"{recipe['scenes']:,} scenes of the train split, drawn from seed 0{maps}"),
         (
@@ -150,6 +215,33 @@ def card(part: Part) -> str:
     table = "\n".join(f"| {name} | {text} |" for name, text in rows)
     note = f"**{facts['note']}**\n\n" if "note" in facts else ""
     return f"## {part.title}\n\n{part.what}\n\n{note}| | |\n|---|---|\n{table}\n"
+
+
+def _weights(part: Part) -> list[tuple[str, str]]:
+    file = part.weights
+    parameters = sum(tensor.numel() for tensor in load_file(file).values())
+    size = f"{parameters / 1e6:.2f} M parameters, {file.stat().st_size / 1e6:.1f} MB"
+    return [
+        ("weights", f"`zoo/{part.folder}`, {size}"),
+        ("digest", f"`{folder_digest(file.parent)}` (of the tensors)"),
+    ]
+
+
+def search_card(told: dict[str, Any]) -> str:
+    """Return what the search of SnapFusion's UNet changed and gained, from what it wrote down."""
+    rows = "\n".join(
+        f"| {step['change']} | {step['score_per_s']:g} | {step['ms']:g} | {step['score']:g} |" for step in told["steps"]
+    )
+    held, others = told["held_out"], [each["score"] for each in told["random_removals"]]
+    clock, layout = told["milliseconds"], held["base's layout"]
+    return (
+        f"## SnapFusion, search\n\nTo {told['target']:.0%} of the base's {clock['unet']:.2f} ms (one picture with "
+        f"guidance, {told['threads']} threads); the mini CLIP score is of {told['captions']['search']} captions, "
+        f"{told['settings']}, without training after a change.\n\n| change | score lost per second saved | ms | score "
+        f"|\n|---|---|---|---|\n{rows}\n\nOn {told['captions']['held_out']} other captions: {held['found']:.4f}, the "
+        f"base's layout {layout:.4f}; {len(others)} random removals that are as fast: "
+        f"{sum(others) / len(others):.4f} on average, {max(others):.4f} at most.\n"
+    ).replace("%", " %")
 
 
 def claims_from(run: dict[str, Any]) -> dict[str, Any]:
@@ -196,7 +288,10 @@ def page() -> str:
             "any. `mini_fd_excess`: the Fréchet distance less that between two disjoint real sets.\n\n"
             f"{claims_table(json.loads(file.read_text(encoding='utf-8')))}\n"
         )
-    parts += [card(part) for part in PARTS if (ZOO / part.folder).is_dir()]
+    parts += [card(part) for part in PARTS if part.record.is_file()]
+    search = ZOO / "cards" / "search-steps.json"
+    if search.is_file():
+        parts.append(search_card(json.loads(search.read_text(encoding="utf-8"))))
     return "\n".join(parts)
 
 
