@@ -127,6 +127,10 @@ class SceneEdits(Scenes):
         }
         return Pixels.of(truths[kind]()) if kind in truths else super().asked(root, prompt, kind, height, width)
 
+    def kind_of(self, prompt: Prompt) -> str:
+        """Return the kind of the edit, one of ``KINDS``."""
+        return edit_of(prompt.id, prompt.text).kind
+
     def shown(self, prompt: Prompt) -> Scene:
         """Return the scene after the edit."""
         return edit_of(prompt.id, prompt.text).after

@@ -37,6 +37,8 @@ END_TO_END = "end_to_end"
 DISTANCES = ("fid", "fd_dinov2", "cmmd", "kid", "kd_dinov2", "mini_fd", "mini_kd")
 """Families of metrics that a sweep's curves have upwards, beside a CLIP score."""
 SCORES = ("clip_score", "mini_clip_score")
+EDITED, LEFT_ALONE = ("edit_success",), ("background_psnr", "background_ssim", "objects_kept", "region_iou")
+"""What a sweep's curves of an editing method have upwards, and beside it."""
 FRONT = (
     "The dotted line, the Pareto front, joins the rows that no other beats in both, as measured; intervals may overlap."
 )
@@ -61,7 +63,7 @@ class Plot(NamedTuple):
 
 def plots(run: Run, latency: LatencyRun | None = None) -> list[Plot]:
     """All plots that the run has numbers for; ``latency`` is what ``bench latency`` measured of its methods."""
-    found = [_trade_off(run), distance_over_score(run), *_sweeps(run), _stages_of_run(run)]
+    found = [_trade_off(run), distance_over_score(run), _edits(run), *_sweeps(run), _stages_of_run(run)]
     if latency:
         found.append(_stages_measured(latency))
     return [plot for plot in found if plot.choices]
@@ -164,15 +166,26 @@ def distance_over_score(run: Run) -> Plot:
     """The curves of a sweep: a line per method through its values, a figure per pair of distance and score."""
     better, groups, names = directions(run), _groups(run), Names(run)
     pairs = product(_of_families(better, DISTANCES), _of_families(better, SCORES))
-    choices = [choice for pair in pairs if groups and (choice := _curve(*pair, groups, names))]
+    choices = [choice for pair in pairs if groups and (choice := _curve(*pair, groups, names, better))]
+    return Plot("Distance over CLIP score", _curves_about(groups, "right and down"), choices)
+
+
+def _edits(run: Run) -> Plot:
+    """The curves of a sweep of editing methods: what they do of what they are asked, over what they leave alone."""
+    better, groups, names = directions(run), _groups(run), Names(run)
+    pairs = product(_of_families(better, EDITED), _of_families(better, LEFT_ALONE))
+    choices = [choice for pair in pairs if groups and (choice := _curve(*pair, groups, names, better))]
+    return Plot("Edits over what they leave alone", _curves_about(groups, "right and up"), choices)
+
+
+def _curves_about(groups: Mapping[str, Sequence[Result]], better: str) -> str:
     setting = next((row.swept.setting for rows in groups.values() for row in rows if row.swept), "")
-    about = (
-        f"A line per method through the values of {setting}, which stand beside its points. Better is right and down."
-    )
-    return Plot("Distance over CLIP score", about, choices)
+    return f"A line per method through the values of {setting}, which stand beside its points. Better is {better}."
 
 
-def _curve(distance: str, score: str, groups: Mapping[str, Sequence[Result]], names: Names) -> Choice | None:
+def _curve(
+    distance: str, score: str, groups: Mapping[str, Sequence[Result]], names: Names, better: Mapping[str, bool]
+) -> Choice | None:
     data, notes = [], dict[str, None]()
     for place, (method, rows) in enumerate(groups.items()):
         known = [row for row in rows if None not in (value_of(row, distance), value_of(row, score))]
@@ -187,7 +200,11 @@ def _curve(distance: str, score: str, groups: Mapping[str, Sequence[Result]], na
         texts = [escaped(f"{row.swept.value:.6g}") for row in known if row.swept]
         data.append(drawn | {"mode": "lines+markers+text", "text": texts, "textposition": "top center"})
     name = f"{quantity(distance).name} over {quantity(score).name}"
-    return Choice(name, figure(data, axis(score, True), axis(distance, False)), list(notes)) if data else None
+    return (
+        Choice(name, figure(data, axis(score, better[score]), axis(distance, better[distance])), list(notes))
+        if data
+        else None
+    )
 
 
 def _sweeps(run: Run) -> Iterator[Plot]:

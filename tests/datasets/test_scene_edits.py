@@ -28,6 +28,7 @@ def test_two_edits_of_each_source_follow_one_another_and_kinds_are_as_many() -> 
     assert len(PROMPTS) == 2 * SOURCE_COUNT == len({prompt.id for prompt in PROMPTS})
     assert numbers[::2] == numbers[1::2]
     assert len(set(numbers)) == SOURCE_COUNT
+    assert [DATASET.kind_of(prompt) for prompt in PROMPTS] == [prompt.id.split("-")[1] for prompt in PROMPTS]
     for count in (10, 20, 40, 510):
         kinds = Counter(prompt.id.split("-")[1] for prompt in PROMPTS[:count])
         assert kinds == dict.fromkeys(KINDS, count // len(KINDS))

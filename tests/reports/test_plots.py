@@ -107,6 +107,19 @@ def test_a_guidance_sweep_has_its_curves() -> None:
     assert (over["plain"]["x"], over["plain"]["y"]) == ([1, 7], [9, 9])
 
 
+def test_a_sweep_of_edits_has_what_they_do_over_what_they_leave_alone() -> None:
+    rows = [result(f"a{g}", 10, 1, g) for g in (1, 2)]
+    for row, (done, kept) in zip(rows, ((0.2, 30.0), (0.8, 20.0)), strict=True):
+        for name, value in (("edit_success", done), ("background_psnr", kept)):
+            row.metrics[name] = MetricValue(value=value, n=9, identity=f"{name}:x", higher_is_better=True)
+    plot = plot_of(run_of(*rows), "Edits over what they leave alone")
+    curve = traces(plot)["a"]
+    assert (curve["text"], curve["x"], curve["y"]) == (["1", "2"], [30, 20], [0.2, 0.8])
+    layout = plot.choices[0].figure["layout"]
+    assert "↑" in layout["xaxis"]["title"]["text"] and "↑" in layout["yaxis"]["title"]["text"]
+    assert "guidance" in plot.about
+
+
 def test_stages_are_bars() -> None:
     one = result("codec", 10, 1)
     one.latency = {
