@@ -32,6 +32,9 @@ DATASETS: Registry[Dataset] = Registry(
         "scene-panoramas": Entry(
             ".datasets.scene_panoramas:SCENE_PANORAMAS", "captions of drawn scenes that can go on to both sides"
         ),
+        "scene-pictures": Entry(
+            ".datasets.scene_pictures:SCENE_PICTURES", "2,048 drawn scenes as pictures to encode and decode"
+        ),
         "prompts": Entry(".datasets.prompts:PROMPT_FILE", "prompts of a .txt, .csv, .tsv, .jsonl or .json file"),
         "skimage-photos": Entry(".datasets.photos:SKIMAGE_PHOTOS", "eight colour photos that ship with scikit-image"),
         "photos": Entry(".datasets.photos:PHOTO_FOLDER", "the photos of a folder (--images DIR)"),
