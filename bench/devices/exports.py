@@ -7,7 +7,7 @@ import inspect
 import json
 import os
 import shutil
-import tempfile
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,6 +26,7 @@ from ...adapters.counting import count_params
 from ...core.errors import BenchError
 from ...core.files import sha256_file, write_atomic, writing
 from ...core.weights import cache_dir
+from ..latency.machine import available_bytes
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -39,6 +40,8 @@ Session: TypeAlias = Callable[[Sequence[NDArray[Any]]], Arrays]
 CLOSE = 1e-4
 """How far an export in fp32 may be off PyTorch, of the largest value of an answer."""
 FACTS = "export.json"
+STALE_S = 24 * 3600.0
+"""Seconds without a byte written after which an export is no longer being made."""
 
 
 class Facts(BaseModel):
@@ -231,14 +234,25 @@ def _making(folder: Path) -> Iterator[Path]:
     """Give an empty folder to write to; it becomes ``folder`` if all goes well, else nothing is left."""
     with writing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(prefix=".", dir=folder.parent))
+        _sweep(folder.parent)
+        # Not tempfile: its folders can be read by their owner alone.
+        made = folder.with_name(f".{folder.name}.{os.getpid()}-{threading.get_ident()}")
+        made.mkdir()
         try:
             yield made
-            shutil.rmtree(folder, ignore_errors=True)
-            with suppress(FileExistsError):  # another process has made it meanwhile
+            if not (folder / FACTS).is_file():  # else another process has made it meanwhile, and may be reading it
+                shutil.rmtree(folder, ignore_errors=True)
                 made.rename(folder)
         finally:
             shutil.rmtree(made, ignore_errors=True)
+
+
+def _sweep(place: Path) -> None:
+    """Remove what exports that were killed have left: gigabytes, each."""
+    for folder in place.glob(".*"):
+        with suppress(OSError):  # another process removes it, too
+            if time.time() - max(file.stat().st_mtime for file in (folder, *folder.rglob("*"))) > STALE_S:
+                shutil.rmtree(folder)
 
 
 @contextmanager
@@ -326,7 +340,7 @@ def check_room(found: Estimate) -> None:
     there = exports_dir()
     while not there.exists():
         there = there.parent
-    disk, memory = shutil.disk_usage(there).free, free_memory()
+    disk, memory = shutil.disk_usage(there).free, available_bytes()
     force = "--force-export tries it all the same"
     if disk < found.disk:
         raise BenchError(
@@ -337,13 +351,3 @@ def check_room(found: Estimate) -> None:
         raise BenchError(
             f"exporting takes up to {found.memory / 1e9:.1f} GB of memory, and {memory / 1e9:.1f} are free; {force}"
         )
-
-
-def free_memory() -> int | None:
-    """Return the bytes that processes can still have; None where the platform does not tell."""
-    with suppress(OSError, StopIteration, ValueError, IndexError):
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        return int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1]) * 1024
-    with suppress(AttributeError, ValueError, OSError):
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -480,16 +481,38 @@ def test_latency_times_what_was_exported(name: str, kept: Path, tiny_sd: Path, i
     assert facts["unet"].macs and (facts["unet"].forwards, facts["decoder"].forwards) == (4, 1)
 
 
+def test_an_export_that_another_process_has_finished_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "abc"
+    with exports._making(folder) as made:
+        (made / "graph").write_text("ours")
+        folder.mkdir()
+        (folder / "graph").write_text("theirs")
+        (folder / exports.FACTS).write_text("{}")
+    assert (folder / "graph").read_text() == "theirs" and list(tmp_path.iterdir()) == [folder]
+
+
+def test_half_an_export_is_made_anew_and_what_a_killed_one_left_goes(tmp_path: Path) -> None:
+    folder, fresh, stale = tmp_path / "abc", tmp_path / ".abc.1-1", tmp_path / ".abc.2-2"
+    for old in (folder, fresh, stale):
+        old.mkdir()
+        (old / "weights").write_text("half")
+    for path in (stale, stale / "weights"):
+        os.utime(path, (0, 0))
+    with exports._making(folder) as made:
+        (made / "graph").write_text("whole")
+    assert sorted(tmp_path.iterdir()) == [fresh, folder] and [file.name for file in folder.iterdir()] == ["graph"]
+
+
 @pytest.mark.parametrize("name", RUNTIMES[:1])
 def test_no_room_is_said_before_anything_is_exported(
     name: str, tiny_sd: Path, in_process: type[InProcess], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text, device = f"sd15[checkpoint={tiny_sd},steps=2]", make_device(name)
-    monkeypatch.setattr(exports, "free_memory", lambda: 300_000_000)
+    monkeypatch.setattr(exports, "available_bytes", lambda: 300_000_000)
     with pytest.raises(BenchError, match=r"takes up to 0.4 GB of memory, and 0.3 are free; --force-export tries it"):
         device.prepare(order(text), ["picture"], lambda line: None)
     assert not exports.exports_dir().exists()
-    monkeypatch.setattr(exports, "free_memory", lambda: None)
+    monkeypatch.setattr(exports, "available_bytes", lambda: None)
     monkeypatch.setattr(exports.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(0, 0, 1_000_000))
     with pytest.raises(
         BenchError, match=r"takes up to 0.0 GB in .*, and 0.0 are free there: name another folder in T2I"
