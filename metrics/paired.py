@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .stats import mean_interval, proportion_interval, student
+from .stats import mean_interval, proportion_interval, skewed_mean_interval, student
 
 Floats = NDArray[np.float64]
 Numbers = Sequence[float] | Floats
@@ -162,8 +162,9 @@ def feature_drift(
     the denominator being twice the trace of base's covariance. It tells no direction: a fault may well bring pictures
     nearer to a reference, and a distance that improves for a wrong reason is found here. Since it cannot be negative,
     its interval says how large the drift is, not whether there is one. The interval is that of a ratio of means
-    linearised (Cochran, Sampling Techniques, 1977, section 6.4), ± t·s/√n, over prompts where ``prompts`` (n,) numbers
-    those of pictures. None for fewer than two of them, or where all of base's pictures are alike.
+    linearised (Cochran, Sampling Techniques, 1977, section 6.4), its upper end that for skewed values, since few
+    pictures move most, over prompts where ``prompts`` (n,) numbers those of pictures. None for fewer than two of them,
+    or where all of base's pictures are alike.
     """
     b, h = (np.asarray(side, np.float64) for side in (base, head))
     n = len(b)
@@ -177,7 +178,7 @@ def feature_drift(
     rest = (moved - drift * apart) / apart.mean()
     if prompts is not None:
         rest = np.bincount(prompts, rest) / np.bincount(prompts)
-    interval = mean_interval(rest, level)
+    interval = skewed_mean_interval(rest, level)
     return Change(drift, max(drift + interval[0], 0.0), drift + interval[1]) if interval else None
 
 

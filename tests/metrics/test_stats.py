@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from t2ibench.metrics.stats import jackknife_half_width, mean_interval, proportion_interval
+from t2ibench.metrics.stats import jackknife_half_width, mean_interval, proportion_interval, skewed_mean_interval
 
 
 def test_equals_scipys_t_interval():
@@ -19,9 +19,25 @@ def test_covers_the_true_mean_as_often_as_it_says():
     assert np.mean([low < 0 < high for low, high in intervals]) == pytest.approx(0.95, abs=0.015)
 
 
-def test_one_value_has_no_interval():
-    assert mean_interval([1.0]) is None
-    assert mean_interval([]) is None
+@pytest.mark.parametrize("interval", [mean_interval, skewed_mean_interval])
+def test_one_value_has_no_interval(interval):
+    assert interval([1.0]) is None
+    assert interval([]) is None
+
+
+def test_of_skewed_values_far_fewer_intervals_end_below_the_true_mean():
+    draws = np.random.default_rng(4).lognormal(0, 1.5, (1000, 128))
+    below = [np.mean([interval(row)[1] < np.exp(1.5**2 / 2) for row in draws])
+             for interval in (mean_interval, skewed_mean_interval)]  # fmt: skip
+    assert below[0] > 0.11 and below[1] < 0.085
+
+
+def test_without_skew_to_the_right_it_is_students_interval():
+    values = np.array([1.0, 2.0, 4.0, 8.0])
+    assert skewed_mean_interval(-values) == mean_interval(-values)
+    assert skewed_mean_interval(np.ones(5)) == (1, 1)
+    assert skewed_mean_interval(values)[0] == mean_interval(values)[0]
+    assert skewed_mean_interval(values)[1] > mean_interval(values)[1]
 
 
 def test_proportions_equal_scipys_wilson_interval():
