@@ -70,7 +70,7 @@ def check_precision(name: str) -> None:
 
 def _checked(name: str) -> str:
     """The full name of a device that works here."""
-    from .commands import device_of
+    from .startup import device_of
 
     if name == "auto":
         return device_of(name)

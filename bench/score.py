@@ -56,7 +56,7 @@ def score_command(
 def score_options(asked: Mapping[str, Any]) -> ScoreOptions:
     """Check what was asked on the command line; a path becomes absolute, so that ``bench explain`` finds it again."""
     from ..adapters.spec import split_list
-    from .commands import device_of, dtype_of, exact_arithmetic, quiet_libraries, weights_file
+    from .startup import device_of, dtype_of, exact_arithmetic, quiet_libraries, weights_file
 
     quiet_libraries()
     exact_arithmetic()

@@ -13,9 +13,18 @@ from ..core.errors import BenchError
 from ..reports.published import SURE, load_published
 from . import architecture
 from .paper_tables import print_paper_table
+from .startup import quiet_libraries
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+
+def table_command(name: str, runs: Sequence[Path], forms: Sequence[str]) -> None:
+    """``bench table``, in one of ``reports.formats.FORMATS`` or as JSON; BenchError where two forms are asked for."""
+    if len(forms) > 1:
+        raise BenchError(f"a table has one form at a time: leave out all but one of --{', --'.join(forms)}")
+    quiet_libraries()
+    print_table(name, runs, forms[0] if forms else None)
 
 
 def print_table(name: str, runs: Sequence[Path] = (), form: str | None = None) -> None:

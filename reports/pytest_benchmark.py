@@ -12,7 +12,8 @@ from .latency import END_TO_END, LatencyRow, LatencyRun, Timing
 def pytest_benchmark_json(run: LatencyRun) -> str:
     """Return a benchmark per stage and per whole picture: its calls in seconds, all raw samples among them.
 
-    Its median is that of all calls, not of the rounds' medians as in ``latency.json``.
+    What was measured elsewhere and tells no single calls is left out. Its median is that of all calls, not of the
+    rounds' medians as in ``latency.json``.
     """
     import pytest_benchmark
     from pytest_benchmark.utils import get_commit_info
@@ -43,7 +44,8 @@ def _machine(run: LatencyRun) -> dict[str, Any]:
 
 def _benchmarks(run: LatencyRun, row: LatencyRow) -> Iterator[dict[str, Any]]:
     parts: Mapping[str, Timing] = {name: stage.timing for name, stage in row.stages.items()}
-    for name, timing in [*parts.items(), *([(END_TO_END, row.end_to_end)] if row.end_to_end else [])]:
+    found = [*parts.items(), *([(END_TO_END, row.end_to_end)] if row.end_to_end else [])]
+    for name, timing in (part for part in found if part[1].rounds):
         params = {"method": row.method, "device": row.device, "dtype": row.dtype, "stage": name}
         yield {
             "group": name,

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ...adapters import make_adapter
 from ...adapters.spec import split_list
-from ...core.errors import BenchError, printable
+from ...core.errors import BenchError
 from ...core.files import write_atomic
 from ...reports.ab import AbRun
 from ...reports.latency import Protocol
+from ..gating.command import check_form
 from ..gating.gate import STATUS
-from ..latency.command import INTERRUPTED, device_name, size_of
+from ..latency.command import device_name, size_of
 from ..latency.worker import Order
+from ..startup import INTERRUPTED, dtype_of, ends_as_ctrl_c, quiet_libraries, say
 from ..suites import Suite, find_suite
 from .measure import LEAST_ROUNDS, Asked, ab, rounds_for
 from .versions import find_version
@@ -24,28 +24,23 @@ from .versions import find_version
 
 def ab_command(asked: Mapping[str, Any]) -> int:
     """Measure, print and write; return the exit status: 0 not slower, 1 slower, 2 could not be measured."""
-    from ..commands import quiet_libraries
-
     quiet_libraries()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the workers, too
+    ends_as_ctrl_c()
     try:
-        run = ab(asked_of(asked), _say)
+        run = ab(asked_of(asked), say)
     except KeyboardInterrupt:
-        _say("stopped: latencies are of one go, so nothing is kept")
+        say("stopped: latencies are of one go, so nothing is kept")
         raise SystemExit(INTERRUPTED) from None
     file = (asked["out"] or Path("runs") / "ab") / "ab.json"
     write_atomic(file, run.to_json())
-    _say(f"latencies: {file}; 'bench gate BASE HEAD --ab {file}' judges by them")
+    say(f"latencies: {file}; 'bench gate BASE HEAD --ab {file}' judges by them")
     _print(run, asked)
     return STATUS[run.verdict]
 
 
 def asked_of(asked: Mapping[str, Any]) -> Asked:
     """Return what the command line asks for; BenchError for what cannot be understood."""
-    from ..commands import dtype_of
-
-    if asked["json_"] and asked["markdown"]:
-        raise BenchError("--json and --markdown: choose one")
+    check_form(asked)
     versions = find_version("base", asked["base"]), find_version("head", asked["head"])
     suite = None if asked["methods"] is not None and asked["suite"] is None else find_suite(asked["suite"] or "mini")
     methods = list(_methods(asked["methods"], suite))
@@ -125,7 +120,3 @@ def _print(run: AbRun, asked: Mapping[str, Any]) -> None:
         print(ab_markdown(run), end="")
     else:
         print_table(ab_table(run))
-
-
-def _say(text: str) -> None:
-    print(printable(text), file=sys.stderr, flush=True)

@@ -19,6 +19,7 @@ from ...core.errors import BenchError, printable
 from ...core.files import write_atomic
 from ..ab.versions import Side, Version
 from ..saved import COMPARISON
+from ..startup import ends_as_ctrl_c
 from .forge import github_event
 from .github import set_outputs
 
@@ -37,6 +38,7 @@ def pull_request_command(base: str | None, asked: Mapping[str, Any]) -> int:
 
     Raises BenchError where a side cannot be had, installed or run; ``gate.md`` says so then.
     """
+    ends_as_ctrl_c()
     out: Path = asked["out"].absolute()
     markdown = out / MARKDOWN
     set_outputs({"folder": out, "markdown": markdown, "verdict": "could-not-measure"})
@@ -145,9 +147,13 @@ def run_side(version: Version, links: Path, arguments: Sequence[str]) -> None:
         errors="replace",
     ) as process:  # fmt: skip
         assert process.stderr is not None
-        for line in process.stderr:
-            print(line, end="", file=sys.stderr)
-            said = line.strip() or said
+        try:
+            for line in process.stderr:
+                print(line, end="", file=sys.stderr)
+                said = line.strip() or said
+        except KeyboardInterrupt:  # or the end of the job: it must not go on without us
+            process.terminate()
+            raise
     if process.returncode:
         raise BenchError(f"{version.side} could not be run: {said.removeprefix('bench: error: ')}")
 

@@ -16,7 +16,7 @@ class Exporter:
         from ...adapters import make_adapter
         from ...adapters.base import Settings
         from ...core.weights import WeightsFinder
-        from ..commands import quiet_libraries
+        from ..startup import quiet_libraries
         from . import make_device
         from .exported import Exported
 

@@ -48,7 +48,7 @@ class PyTorch(Device):
             raise BenchError(f"device '{self.spec.text}': {lacking}; --device {self.place} needs none")
 
     def load(self, adapter: Adapter, dtype: str) -> None:
-        from ..commands import exact_arithmetic
+        from ..startup import exact_arithmetic
 
         exact_arithmetic()
         adapter.load(self.place, dtype)

@@ -14,6 +14,7 @@ from ...core.files import write_atomic
 from ...reports.ab import load_ab
 from ...reports.schema import load_run
 from ..saved import COMPARISON, COMPARISON_TEXT, GATE, rewrite
+from ..startup import device_of, exact_arithmetic, finder, quiet_libraries
 from .sides import Looker, RunSide, Side, open_side
 from .thresholds import Thresholds, load_thresholds
 
@@ -26,12 +27,14 @@ if TYPE_CHECKING:
 def gate_command(base: Path, head: Path, thresholds: Path | None, asked: Mapping[str, Any]) -> int:
     """``bench gate``: print the verdict, write its page and return the exit status."""
     check_link(asked["link"])
+    check_form(asked)
     found = judge_runs(base, head, thresholds, asked)
     if asked["out"] is not None:
         write_atomic(asked["out"], _json(found))
-    if asked["html"] is not None:
-        _written(side_by_side(base, [(head, found)]), asked["html"], None, asked)
-    return deliver(found, asked, side_by_side(base, [(head, found)]) if asked["markdown"] else None)
+    told = side_by_side(base, [(head, found)]) if asked["html"] or asked["markdown"] else None
+    if asked["html"]:
+        _written(told, asked["html"], None, asked)
+    return deliver(found, asked, told)
 
 
 def side_by_side(base: Path, heads: Sequence[tuple[Path, Gate]]) -> Comparison | None:
@@ -53,7 +56,7 @@ def judge_runs(base: Path, head: Path, thresholds: Path | None, asked: Mapping[s
     if (found := imported(base, head)) is not None:
         return found
     timed = load_ab(asked["ab"]) if asked.get("ab") else None
-    return gate(*_sides(base, head), limits, looker_of(asked), timed)
+    return gate(open_side(base), open_side(head), limits, looker_of(asked), timed)
 
 
 def keep(found: Gate, run: Path, embed: Embed = "thumbnails") -> None:
@@ -69,13 +72,13 @@ def compare_command(base: Path, heads: Sequence[Path], asked: Mapping[str, Any])
     from .report import comparison_text
 
     check_link(asked["link"])
+    printed = asked["markdown"] == Path("-")
+    if printed and asked["json_"]:
+        raise BenchError("--json and --markdown -: choose one")
     found = [timed for head in heads if (timed := imported(base, head, judged=False))]
     if not found:
         looker, first = looker_of(asked), open_side(base)
         found = [compare(first, open_side(head), looker) for head in heads]
-    printed = asked["markdown"] == Path("-")
-    if printed and asked["json_"]:
-        raise BenchError("--json and --markdown -: choose one")
     told = side_by_side(base, list(zip(heads, found, strict=True))) if asked["html"] or asked["markdown"] else None
     if asked["html"] or (asked["markdown"] and not printed):
         _written(told, asked["html"], None if printed else asked["markdown"], asked)
@@ -95,6 +98,12 @@ def check_link(link: str | None) -> None:
         from ...reports.markdown import address
 
         address(link)
+
+
+def check_form(asked: Mapping[str, Any]) -> None:
+    """Raise BenchError for two forms of one result, before there is work to lose."""
+    if asked["json_"] and asked["markdown"]:
+        raise BenchError("--json and --markdown: choose one")
 
 
 def _written(found: Comparison | None, html: Path | None, markdown: Path | None, asked: Mapping[str, Any]) -> None:
@@ -156,14 +165,8 @@ class After:
         return deliver(found, self.asked) if self.asked["gate"] else _print(found, self.asked)
 
 
-def _sides(base: Path, head: Path) -> tuple[Side, Side]:
-    return open_side(base), open_side(head)
-
-
 def looker_of(asked: Mapping[str, Any]) -> Looker:
     """Return what looks at pictures with the device and the weights of a command line."""
-    from ..commands import device_of, exact_arithmetic, finder, quiet_libraries
-
     quiet_libraries()
     exact_arithmetic()
     if asked["offline"]:
@@ -196,8 +199,6 @@ def _print(found: Gate, asked: Mapping[str, Any], told: Comparison | None = None
     from .report import comparison_text
     from .text import gate_markdown, print_gate
 
-    if asked["json_"] and asked["markdown"]:
-        raise BenchError("--json and --markdown: choose one")
     if asked["json_"]:
         print(_json(found), end="")
     elif asked["markdown"]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import os
 import re
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,12 +20,12 @@ from ...core.zoo import PREFIX
 from ...reports.latency import ClaimFound, Failed, LatencyRow, LatencyRun, Machine, Protocol
 from ..devices import make_device
 from ..places import check_precision
+from ..startup import INTERRUPTED, device_of, ends_as_ctrl_c, quiet_libraries, say
 from .claims import claims_found
 from .results import imported_comparisons
 from .suites import LatencySuite, SuiteMethod, find_latency_suite
 from .worker import Order
 
-INTERRUPTED = 130
 IMPORT = "import"
 FULL, MINI = 512, 64
 """Pixels a side where none are asked for: of full-size methods, of those of the mini world."""
@@ -34,17 +33,15 @@ FULL, MINI = 512, 64
 
 def latency_command(methods: str | None, asked: Mapping[str, Any]) -> int:
     """Measure, print and write; return the exit status: 2 where something asked for could not be measured."""
-    from ..commands import quiet_libraries
-
     quiet_libraries()
     if asked["offline"]:
         os.environ["HF_HUB_OFFLINE"] = "1"
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the workers, too
+    ends_as_ctrl_c()
     plan = plan_of(methods, asked)
     try:
         run = measured(plan, asked["threads"])
     except KeyboardInterrupt:
-        _say("stopped: latencies are of one go, so nothing is kept")
+        say("stopped: latencies are of one go, so nothing is kept")
         raise SystemExit(INTERRUPTED) from None
     _write(run, asked["out"] or Path("runs") / (run.suite or "latency"), asked["pytest_benchmark_json"])
     print_run(run, asked["json_"])
@@ -109,7 +106,7 @@ def measured(plan: Plan, threads: int | None) -> LatencyRun:
     """Measure what is to be measured, and put what was measured elsewhere below it."""
     from .protocol import measure
 
-    run = measure(plan.orders, plan.protocol, threads, _say) if plan.orders else _nothing(plan.protocol)
+    run = measure(plan.orders, plan.protocol, threads, say) if plan.orders else _nothing(plan.protocol)
     claims: list[ClaimFound] = []
     if plan.suite:
         claims = list(claims_found(plan.suite.claims, _places(plan.chosen, run.rows), run.rows, run.comparisons))
@@ -203,7 +200,7 @@ def _places_in(devices: Sequence[str], dtypes: Sequence[str]) -> list[tuple[str,
         lacking = {dtype: why for dtype in dtypes if (why := make_device(device).lacks(dtype))}
         kept = [dtype for dtype in dtypes if dtype not in lacking]
         for dtype, why in lacking.items() if kept else ():
-            _say(f"device '{device}' is left out in {dtype}: {why}")
+            say(f"device '{device}' is left out in {dtype}: {why}")
         found += [(device, dtype) for dtype in kept or dtypes]
     return found
 
@@ -280,7 +277,7 @@ def _write(run: LatencyRun, folder: Path, benchmark_file: Path | None) -> None:
     write_atomic(folder / "latency.md", latency_markdown(run))
     if benchmark_file:
         write_atomic(benchmark_file, pytest_benchmark_json(run))
-    _say(f"latencies: {folder / 'latency.json'}  (also latency.md{f', {benchmark_file}' if benchmark_file else ''})")
+    say(f"latencies: {folder / 'latency.json'}  (also latency.md{f', {benchmark_file}' if benchmark_file else ''})")
 
 
 def size_of(text: str | None, methods: str) -> tuple[int, int]:
@@ -303,10 +300,4 @@ def _check_size(method: str, multiple: int, protocol: Protocol) -> None:
 
 def device_name(name: str) -> str:
     """Return the device, ``auto`` resolved to the best there is; BenchError for one that is not here."""
-    from ..commands import device_of
-
     return device_of(name) if name == "auto" else name
-
-
-def _say(text: str) -> None:
-    print(printable(text), file=sys.stderr, flush=True)

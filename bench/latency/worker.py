@@ -100,8 +100,8 @@ class Worker:
         from ...adapters import make_adapter
         from ...adapters.base import Settings
         from ...core.weights import WeightsFinder
-        from ..commands import quiet_libraries
         from ..devices import make_device
+        from ..startup import quiet_libraries
 
         quiet_libraries()
         self.device = make_device(order.device, order.device_options)

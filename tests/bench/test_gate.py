@@ -592,6 +592,12 @@ def test_text_and_markdown(world: World, bench: Bench, base: Path) -> None:
     assert bench("gate", base, head, "--markdown", "--json")[0] == 2
 
 
+def test_two_forms_are_refused_before_anything_is_judged(tmp_path: Path, bench: Bench, base: Path) -> None:
+    code, out, err = bench("gate", base, base, "--json", "--markdown", "--junit", tmp_path / "junit.xml")
+    assert (code, out) == (2, "") and "--json and --markdown: choose one" in err
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_run_gates_itself(world: World, bench: Bench, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = world.arguments(world.folder / "self")
     code, out, err = bench(*arguments, "--baseline", base, "--gate")

@@ -91,8 +91,13 @@ def test_no_file_and_no_json_are_told(tmp_path: Path, bench: Bench) -> None:
 
 
 def test_the_rows_stand_in_the_report_without_a_verdict(bench: Bench, tmp_path: Path) -> None:
-    status, out, err = bench("latency", "--device", f"import:{EXAMPLE}", "--out", tmp_path)
+    dashboard = tmp_path / "benchmark.json"
+    asked = ["--device", f"import:{EXAMPLE}", "--out", tmp_path, "--pytest-benchmark-json", dashboard]
+    status, out, err = bench("latency", *asked)
     assert status == 0, err
+    told = {stage for row in json.loads(EXAMPLE.read_text())["rows"] for stage, found in row["stages"].items()
+            if "samples_s" in found}  # fmt: skip
+    assert {found["group"] for found in json.loads(dashboard.read_text())["benchmarks"]} - {"end_to_end"} == told
     run = load_latency(tmp_path)
     assert [row.method for row in run.rows] == [SD15, PLUGIN] and not run.failed
     (unet,) = [found for found in run.comparisons if found.what == "unet"]

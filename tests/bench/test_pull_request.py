@@ -183,6 +183,23 @@ def test_a_side_that_cannot_be_run_says_why(
     assert bench("pr", "HEAD~1", "--out", tmp_path / "out", "--allow-unmeasured")[0] == 0
 
 
+def test_a_side_ends_with_the_job_that_runs_it(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python, ended = tmp_path / "python", tmp_path / "ended"
+    python.write_text(f"#!/bin/sh\ntrap 'echo > {ended}; exit' TERM\necho started >&2\nsleep 20 & wait\n")
+    python.chmod(python.stat().st_mode | stat.S_IXUSR)
+
+    def stop_at_the_first_line(text: str, **_: Any) -> None:
+        if text == "started\n":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(pull_request, "print", stop_at_the_first_line, raising=False)
+    with pytest.raises(KeyboardInterrupt):
+        run_side(Version("head", ".", python, repository), tmp_path, [])
+    assert ended.exists()
+
+
 def test_what_both_sides_are_asked() -> None:
     asked = {"suite": "mini", "methods": "paint:Paint[a=1,b=2]", "limit": 8, "offline": True, "args": "--seed 1"}
     assert run_arguments(asked) == [

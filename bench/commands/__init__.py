@@ -1,0 +1,1 @@
+"""What each command takes: a file of its name; what it does is imported when it is run."""

@@ -1,0 +1,95 @@
+"""``bench run``: what it was asked, checked before anything is made, and what it prints."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import BenchError
+from ..reports.schema import Run
+from .options import Options
+from .startup import ends_as_ctrl_c, exact_arithmetic, finder, quiet_libraries, say
+from .suites import Suite, find_suite, parse_change
+
+
+def run_command(**asked: Any) -> int:
+    """``bench run``; see there for the options. Returns the exit status."""
+    from .gating.command import After
+
+    quiet_libraries()
+    exact_arithmetic()
+    ends_as_ctrl_c()
+    if asked["offline"]:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    suite = find_suite(asked["suite"], dict(parse_change(text) for text in asked["set_"] or []))
+    options = _options(asked, suite)
+    directory = asked["out"] or Path("runs") / suite.name
+    after = After(asked)
+    if asked["dry_run"]:
+        from .dry_run import describe
+
+        describe(options, directory, asked["json_"])
+        return 0
+    from .run import run_suite
+
+    finished = run_suite(options, directory, asked["fresh"], say, asked["embed"])
+    if not asked["json_"]:
+        print_run(finished.run)
+    elif after.base is None:
+        print(finished.run.to_json(), end="")
+    say(f"report: {sized(finished.html)}; also {finished.markdown.name}, run.json, scores.parquet")
+    return after(directory)
+
+
+def sized(file: Path) -> str:
+    """Return a file with its size: what a report weighs decides how it can be sent."""
+    size = file.stat().st_size
+    return f"{file} ({size / 1e6:.1f} MB)" if size >= 50_000 else f"{file} ({size / 1e3:.0f} kB)"
+
+
+def print_run(run: Run) -> None:
+    """Print the main table of a run with its footnotes."""
+    from rich.console import Console
+
+    from ..reports.console import console_table, footnotes
+
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    console.print(console_table(run, console.width))
+    console.print(footnotes(run))
+
+
+def _options(asked: dict[str, Any], suite: Suite) -> Options:
+    from ..adapters.spec import split_list
+    from ..metrics import METRICS
+    from .imported import imported_of
+    from .places import places_of, pytorch_device
+
+    metrics = None if asked["metrics"] is None else tuple(split_list(asked["metrics"]))
+    if metrics == ():
+        raise BenchError("--metrics is empty: name a metric, such as psnr")
+    for name in metrics or suite.metrics:
+        METRICS.target(name)
+    imported, methods = imported_of(asked)
+    places, notes = places_of("auto" if imported else asked["device"], asked["dtype"])
+    return Options(
+        suite=suite,
+        methods=methods,
+        imported=imported,
+        limit=asked["limit"],
+        seed=asked["seed"],
+        device=pytorch_device(places),
+        dtype=next((place.dtype for place in places if place.is_pytorch), "fp32"),
+        places=tuple(places),
+        place_notes=tuple(notes),
+        force_export=asked["force_export"],
+        batch_size=asked["batch_size"],
+        metrics=metrics,
+        images=asked["images"],
+        prompts=asked["prompts"],
+        reference=asked["reference"],
+        data_root=asked["data_root"],
+        weights=finder(asked["weights"], asked["offline"]),
+        strict=asked["strict"],
+    )
