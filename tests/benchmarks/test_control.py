@@ -1,18 +1,10 @@
 """What the control networks of the mini world cost over the base: seconds per picture, of 50 steps with guidance.
 
-    make test TEST='--benchmark-only tests/benchmarks/test_control.py -s'
-
-The four methods take turns within one process, in another order each round, so that the ratios hold on a noisy machine.
+make test TEST='--benchmark-only tests/benchmarks/test_control.py -s'
 """
 
 from __future__ import annotations
 
-import random
-import statistics
-import time
-from typing import Any
-
-import numpy as np
 import pytest
 
 ROUNDS = 15
@@ -28,44 +20,17 @@ METHODS = {
 
 @pytest.mark.timeout(900)
 def test_overhead_over_the_base(benchmark) -> None:
-    from t2ibench.adapters import make_adapter
-    from t2ibench.datasets.request import ConditionMap, Pixels, Request
-    from t2ibench.datasets.scene_conditions import condition_map
-    from t2ibench.datasets.scenes import scenes
+    from turns import middle_half, scene_requests, seconds_in_turns
 
-    asked = [
-        Request(
-            str(number),
-            scene.caption,
-            height=64,
-            width=64,
-            conditions=(ConditionMap("canny", Pixels.of(condition_map(scene, "canny"))),),
-        )
-        for number, scene in enumerate(scenes(BATCH, "validation"))
-    ]
-    methods = {name: make_adapter(text) for name, text in METHODS.items()}
-    seconds: dict[str, list[float]] = {name: [] for name in methods}
-    for method in methods.values():
-        method.load("cpu", "fp32")
-        method.generate(asked)
+    def measure():
+        return seconds_in_turns(METHODS, scene_requests(BATCH), ROUNDS)
 
-    def timed(method: Any) -> float:
-        start = time.perf_counter()
-        method.generate(asked)
-        return time.perf_counter() - start
-
-    def rounds() -> None:
-        for number in range(ROUNDS):
-            for name in random.Random(number).sample(list(methods), len(methods)):
-                seconds[name].append(timed(methods[name]))
-
-    benchmark.pedantic(rounds, rounds=1, iterations=1)
-    over = {name: np.array(own) / np.array(seconds["base"]) - 1 for name, own in seconds.items() if name != "base"}
-    middle = {name: statistics.median(values) for name, values in over.items()}
-    benchmark.extra_info.update(overhead=middle, rounds=ROUNDS, batch=BATCH)
-    print(f"\nbase: {statistics.median(seconds['base']) / BATCH * 1e3:.0f} ms per picture")
-    for name, values in over.items():
-        low, high = np.quantile(values, [0.25, 0.75])
-        print(f"{name}: {middle[name]:+.1%} ({low:+.1%} to {high:+.1%})")
-    assert middle["plugin"] <= 0.05
-    assert middle["controlnet"] >= 0.2
+    seconds = benchmark.pedantic(measure, rounds=1, iterations=1)
+    base = seconds.pop("base")
+    over = {name: middle_half(own / base - 1) for name, own in seconds.items()}
+    benchmark.extra_info.update(overhead={name: middle for name, (_, middle, _) in over.items()}, rounds=ROUNDS)
+    print(f"\nbase: {middle_half(base)[1] / BATCH * 1e3:.0f} ms per picture")
+    for name, (low, middle, high) in over.items():
+        print(f"{name}: {middle:+.1%} ({low:+.1%} to {high:+.1%})")
+    assert over["plugin"][1] <= 0.05
+    assert over["controlnet"][1] >= 0.2
