@@ -14,7 +14,7 @@ from ..datasets.request import Request
 from . import noise
 from .base import Images, Settings, Stage, Traits
 from .multidiffusion_options import Colour, Layout
-from .multidiffusion_views import View, region_views, window_views
+from .multidiffusion_views import View, in_words, region_views, window_views
 from .on_base import OnBase
 from .options import whole
 from .sd15 import StableDiffusion
@@ -40,6 +40,9 @@ class MultiDiffusion(OnBase):
     steps, 0 to 1, a region's view shows a noised plain ``background`` outside its mask (eq. 9): ``paper`` is 0.2,
     ``code`` (the authors') 0.4. It is ``random``, drawn for each region and step, or a colour (``white``, ``#808080``).
 
+    ``mode=words``: the base, given the words of all regions and of the background in one prompt and no masks: the
+    negative control of regions.
+
     ``mode=panorama``: the views are windows of ``window`` pixels a side (default: what the UNet was trained on), every
     ``stride`` pixels; a picture that fits into one is the base's. With ``wrap=yes`` (or ``width``, ``height``), in each
     direction in which it does not fit, they run over the border and the decoder sees across it: the ends meet.
@@ -62,7 +65,7 @@ class MultiDiffusion(OnBase):
                    "window": window, "stride": stride, "wrap": wrap}  # fmt: skip
         self.layout = Layout.of(mode, options)
         self.views_per_batch = None if views_per_batch is None else whole("views_per_batch", views_per_batch)
-        self.traits = replace(self.traits, regions=mode == "regions")
+        self.traits = replace(self.traits, regions=mode in ("regions", "words"))
         if self.traits.defaults == StableDiffusion.traits.defaults:  # a distilled base keeps its own few steps
             self.traits = replace(self.traits, defaults=type(self).traits.defaults)
         self._backgrounds: dict[tuple[int, int, Colour], torch.Tensor] = {}
@@ -100,6 +103,8 @@ class MultiDiffusion(OnBase):
     def generate(self, requests: Sequence[Request]) -> Images:
         import torch
 
+        if self.layout.mode == "words":
+            return self.base.generate([in_words(request) for request in requests])
         with torch.inference_mode():
             if self.layout.mode == "tiles":
                 return self._generate_tiles(requests)
@@ -233,12 +238,16 @@ class MultiDiffusion(OnBase):
         return noise.digest(np.stack(drawn))
 
     def notes(self, request: Request) -> list[str]:
+        if self.layout.mode == "words":
+            return self.base.notes(in_words(request))
         prompts = dict.fromkeys([request.background_prompt, *(region.prompt for region in request.regions)])
         return [note for prompt in prompts for note in self.base.notes(replace(request, prompt=prompt))]
 
     def stages(self) -> dict[str, Stage]:
         # No encoder: backgrounds are encoded once for all pictures.
         stages = self.base.stages()
+        if self.layout.mode == "words":
+            return stages
         tiles = self.layout.mode == "tiles"
         return stages | {
             "text_encoder": stages["text_encoder"]._replace(views=self._prompts),

@@ -10,6 +10,7 @@ from .options import whole
 
 MODES: Mapping[str, tuple[str, ...]] = {
     "regions": ("bootstrapping", "background"),
+    "words": (),
     "panorama": ("window", "stride", "wrap"),
     "tiles": ("window",),
 }

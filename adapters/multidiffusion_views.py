@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -49,6 +49,17 @@ def region_views(request: Request, height: int, width: int) -> list[View]:
     ground = View(request.background_prompt, *everywhere, background.astype(np.float32))
     first = [ground] if background.any() else []
     return first + views
+
+
+def in_words(request: Request) -> Request:
+    """Return a request with the words of all regions and of the background in one prompt: those of ``region_views``.
+
+    Raises BenchError where the request has no regions.
+    """
+    if not request.regions:
+        raise BenchError(f"prompt '{request.prompt_id}' has no regions")
+    words = " and ".join(region.prompt for region in request.regions)
+    return replace(request, prompt=f"{words} on {request.background_prompt}")
 
 
 def _mask(request: Request, index: int, height: int, width: int) -> NDArray[np.bool_]:

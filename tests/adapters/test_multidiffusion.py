@@ -229,6 +229,23 @@ def test_where_no_region_is_the_prompt_of_the_background_counts(tiny_sd: Path) -
     assert "the end" in note
 
 
+def test_words_are_those_of_all_regions_and_no_masks(tiny_sd: Path) -> None:
+    made, base = loaded(tiny_sd, "mode=words", steps=2), loaded(tiny_sd, name="sd15", steps=2)
+    asked = request(0, CAT, DOG, background="a lake")
+    plain = replace(request(0), prompt="a cat and a dog on a lake")
+    assert (made.generate([asked]) == base.generate([plain])).all()
+    swapped = replace(asked, regions=(replace(CAT, mask=DOG.mask), replace(DOG, mask=CAT.mask)))
+    assert (made.generate([swapped]) == made.generate([asked])).all()
+    assert made.traits.regions
+    assert {name: stage.forwards(asked) for name, stage in made.stages().items()} == {
+        name: stage.forwards(plain) for name, stage in base.stages().items()
+    }
+    (note,) = made.notes(replace(asked, background="word " * 80 + "the end"))
+    assert "the end" in note
+    with pytest.raises(BenchError, match="prompt 'p0' has no regions"):
+        made.generate([request(0)])
+
+
 def test_regions_that_leave_no_background_cost_no_view_of_it(tiny_sd: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = loaded(tiny_sd)
     seen = Recorder(monkeypatch, made)
@@ -501,9 +518,10 @@ def test_sizes_that_cannot_be_are_one_line(tiny_sd: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("mode=panaroma", "mode=panaroma is unknown (known: regions, panorama, tiles)"),
+        ("mode=panaroma", "mode=panaroma is unknown (known: regions, words, panorama, tiles)"),
         ("stride=64", "stride=64 belongs to mode=panorama, not to mode=regions"),
         ("mode=panorama,bootstrapping=0.2", "bootstrapping=0.2 belongs to mode=regions, not to mode=panorama"),
+        ("mode=words,bootstrapping=0.2", "bootstrapping=0.2 belongs to mode=regions"),
         ("mode=tiles,wrap=yes", "wrap=yes belongs to mode=panorama"),
         ("bootstrapping=20", "bootstrapping=20 must be a share of the steps, 0 to 1"),
         ("bootstrapping=some", "bootstrapping=some must be"),
