@@ -40,7 +40,26 @@ def run_command(**asked: Any) -> int:
     elif after.base is None:
         print(finished.run.to_json(), end="")
     say(f"report: {sized(finished.html)}; also {finished.markdown.name}, run.json, scores.parquet")
+    if (dashboard := asked["pytest_benchmark_json"]) is not None:
+        _write_benchmarks(finished.run, directory, dashboard)
     return after(directory)
+
+
+def _write_benchmarks(run: Run, directory: Path, file: Path) -> None:
+    from ..core.files import write_atomic
+    from ..reports.pytest_benchmark import run_benchmark_json
+    from .saved import load_pictures
+    from .store import Record, logged
+    from .timing import samples
+
+    # The log may hold pictures that were made in this folder with other settings.
+    own = {(each.method, each.prompt_id, each.sample, each.file.stem) for each in load_pictures(directory)}
+    records: dict[str, list[Record]] = {}
+    for record in logged(directory):
+        if (record.method, record.prompt_id, record.sample, record.image) in own:
+            records.setdefault(record.method, []).append(record)
+    write_atomic(file, run_benchmark_json(run, {method: samples(made) for method, made in records.items()}))
+    say(f"seconds: {file}")
 
 
 def sized(file: Path) -> str:

@@ -16,10 +16,8 @@ def latency(records: Sequence[Record], device: str | None) -> dict[str, Latency]
     These are taken while the run is made, one batch after another; they are no protocol for ranking methods.
     """
     found = {}
-    for stage in dict.fromkeys(name for record in records for name in record.seconds):
-        # The samples of a batch share one measurement.
+    for stage, seconds in samples(records).items():
         timed = [record for record in _warm(records) if stage in record.seconds]
-        seconds = sorted({record.seconds[stage] for record in timed})
         found[stage] = Latency(
             median_s=statistics.median(seconds),
             p90_s=p90(seconds),
@@ -30,6 +28,16 @@ def latency(records: Sequence[Record], device: str | None) -> dict[str, Latency]
             warm=any(record.warm for record in timed),
         )
     return found
+
+
+def samples(records: Sequence[Record]) -> dict[str, list[float]]:
+    """Return the seconds per picture of every stage, one of each batch, of the warm ones where there are any."""
+    stages = dict.fromkeys(name for record in records for name in record.seconds)
+    # The samples of a batch share one measurement.
+    return {
+        stage: sorted({record.seconds[stage] for record in _warm(records) if stage in record.seconds})
+        for stage in stages
+    }
 
 
 def notes(records: Sequence[Record]) -> list[str]:

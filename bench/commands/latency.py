@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import ForceExport, Json, Offline
+from .options import BenchmarkJson, ForceExport, Json, Offline
 
 EXAMPLES = """
 [bold]Examples[/bold]
@@ -94,9 +94,7 @@ def latency(
     out: Annotated[
         Path | None, typer.Option(help="For latency.json and latency.md; else runs/latency, or runs/SUITE.")
     ] = None,
-    pytest_benchmark_json: Annotated[
-        Path | None, typer.Option("--pytest-benchmark-json", help="Also write pytest-benchmark's JSON here.")
-    ] = None,
+    pytest_benchmark_json: BenchmarkJson = None,
     force_export: ForceExport = False,
     offline: Offline = False,
     json_: Json = False,

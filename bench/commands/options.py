@@ -39,4 +39,8 @@ Embed = Annotated[
 ForceExport = Annotated[
     bool, typer.Option("--force-export", help="Export stages (onnx, openvino, litert) though room seems to lack.")
 ]
+BenchmarkJson = Annotated[
+    Path | None,
+    typer.Option("--pytest-benchmark-json", metavar="FILE", help="Also write pytest-benchmark's JSON here."),
+]
 Offline = Annotated[bool, typer.Option("--offline", help="Open no socket: use only what is on this machine.")]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import DataRoot, Embed, ForceExport, Github, Json, Junit, Offline, Weights
+from .options import BenchmarkJson, DataRoot, Embed, ForceExport, Github, Json, Junit, Offline, Weights
 
 EXAMPLES = """
 [bold]Examples[/bold]
@@ -68,6 +68,7 @@ def run(
     github: Github = None,
     force_export: ForceExport = False,
     embed: Embed = "thumbnails",
+    pytest_benchmark_json: BenchmarkJson = None,
     json_: Json = False,
 ) -> int:
     """Make the pictures of a suite, measure them, and write the table and the reports.

@@ -38,8 +38,9 @@ def tiny_vae(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_table_of_codecs(bench: Bench, photo_folder: Path, tiny_vae: Path, tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    status, text, err = bench(*decoders(photo_folder, f"jpeg[quality=90],jpeg[quality=5],bicubic,vae:{tiny_vae}", out))
+    out, dashboard = tmp_path / "run", tmp_path / "seconds.json"
+    asked = decoders(photo_folder, f"jpeg[quality=90],jpeg[quality=5],bicubic,vae:{tiny_vae}", out)
+    status, text, err = bench(*asked, "--pytest-benchmark-json", dashboard)
     assert status == 0, err
     fine, coarse, bicubic, vae = read(out)["results"]
     assert fine["metrics"]["psnr"]["value"] > coarse["metrics"]["psnr"]["value"]
@@ -51,6 +52,10 @@ def test_the_table_of_codecs(bench: Bench, photo_folder: Path, tiny_vae: Path, t
     assert vae["codec"]["decoder_macs"] > 0
     assert vae["codec"]["file_bytes"] > 4 * vae["codec"]["decoder_params"]
     assert set(vae["latency"]) == {"encode", "decode"}
+    timed = {found["name"]: found["stats"] for found in json.loads(dashboard.read_text())["benchmarks"]}
+    assert timed[f"decode[{vae['method']}-cpu-fp32]"]["median"] == vae["latency"]["decode"]["median_s"]
+    status, shown, _ = bench("compare", dashboard, dashboard)
+    assert status == 0 and "median seconds" in shown
     assert bicubic["codec"]["decoder_params"] is None
     assert "MobileDiffusion" in text
     scores = pd.read_parquet(out / "scores.parquet")
