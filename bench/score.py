@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from ..core.errors import BenchError
 from ..datasets.sources import shown
 from ..metrics import METRICS
@@ -15,6 +17,7 @@ from ..metrics.engine import Engine
 from ..metrics.metric import Metric
 from ..metrics.sample import Sample
 from ..metrics.value import MetricValue
+from ..reports.documents import first_mistake
 from .inputs import Inputs, ScoreOptions, Scores, load_inputs
 from .progress import task
 from .score_statistics import UNKNOWN, check_statistics, is_moments, of_statistics, save_side, with_note
@@ -162,4 +165,5 @@ def load_scores(path: Path) -> Scores:
     try:
         return Scores.model_validate(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
-        raise BenchError(f"{shown(path)}: not the output of 'bench score --json' ({error}); make it anew") from error
+        why = first_mistake(error) if isinstance(error, ValidationError) else error
+        raise BenchError(f"{shown(path)}: not the output of 'bench score --json' ({why}); make it anew") from error

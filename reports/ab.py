@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from ..core.errors import BenchError
 from ..metrics.stats import Interval
+from .documents import parse, read
 from .latency import Machine, Protocol, Round
 
 SCHEMA = 1
@@ -108,23 +107,5 @@ def load_ab(path: str | Path) -> AbRun:
 
     Raises BenchError for a file that is missing, broken, something else, or of another schema.
     """
-    file = Path(path)
-    file = file / "ab.json" if file.is_dir() else file
-    try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise BenchError(f"no ab.json at '{path}': 'bench ab' writes one") from error
-    except (ValueError, OSError) as error:
-        raise BenchError(f"cannot read '{file}': {error}") from error
-    if not isinstance(data, dict) or data.get("kind") != "ab":
-        raise BenchError(f"'{file}' is not of 'bench ab': seconds of other commands are not judged")
-    if data.get("schema") != SCHEMA:
-        raise BenchError(
-            f"'{file}' has schema {data.get('schema')!r}, this version reads {SCHEMA}: use the bench that wrote it"
-        )
-    try:
-        return AbRun.model_validate(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise BenchError(f"'{file}' is not of 'bench ab': {where}: {first['msg']}") from error
+    text, file = read(path, "ab.json", f"no ab.json at '{path}': 'bench ab' writes one")
+    return parse(AbRun, text, file, SCHEMA, "is not of 'bench ab'", "ab")

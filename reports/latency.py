@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from ..core.errors import BenchError
 from ..metrics.timing import Verdict
+from .documents import parse, read
 
 SCHEMA = 1
 END_TO_END = "end_to_end"
@@ -290,20 +289,5 @@ def load_latency(path: str | Path) -> LatencyRun:
 
     Raises BenchError for a file that is missing, broken, or of another schema.
     """
-    file = Path(path)
-    file = file / "latency.json" if file.is_dir() else file
-    try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise BenchError(f"no latencies at '{path}': expected a latency.json there") from error
-    except (ValueError, OSError) as error:
-        raise BenchError(f"cannot read '{file}': {error}") from error
-    found = data.get("schema") if isinstance(data, dict) else None
-    if found != SCHEMA:
-        raise BenchError(f"'{file}' has schema {found!r}, this version reads {SCHEMA}: use the bench that wrote it")
-    try:
-        return LatencyRun.model_validate(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise BenchError(f"'{file}' holds no latencies: {where}: {first['msg']}") from error
+    text, file = read(path, "latency.json", f"no latencies at '{path}': expected a latency.json there")
+    return parse(LatencyRun, text, file, SCHEMA, "holds no latencies")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from ..core.errors import BenchError
 from ..metrics.value import MetricValue
+from .documents import parse, read
 
 SCHEMA = 1
 
@@ -157,14 +156,8 @@ def load_run(path: str | Path) -> Run:
 
     Raises BenchError for a file that is missing, broken, or of a newer schema.
     """
-    file = Path(path)
-    file = file / "run.json" if file.is_dir() else file
-    try:
-        return parse_run(file.read_bytes(), str(file))
-    except FileNotFoundError as error:
-        raise BenchError(f"no run at '{path}': expected a run.json there; has 'bench run' finished?") from error
-    except OSError as error:
-        raise BenchError(f"cannot read '{file}': {error}") from error
+    missing = f"no run at '{path}': expected a run.json there; has 'bench run' finished?"
+    return parse_run(*read(path, "run.json", missing))
 
 
 def parse_run(text: bytes, file: str) -> Run:
@@ -172,19 +165,7 @@ def parse_run(text: bytes, file: str) -> Run:
 
     Raises BenchError for text that is broken, of a newer schema, or something else.
     """
-    try:
-        data = json.loads(text)
-    except ValueError as error:
-        raise BenchError(f"cannot read '{file}': {error}") from error
-    found = data.get("schema") if isinstance(data, dict) else None
-    if found != SCHEMA:
-        raise BenchError(f"'{file}' has schema {found!r}, this version reads {SCHEMA}: use the bench that wrote it")
-    try:
-        return Run.model_validate(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise BenchError(f"'{file}' is not a run: {where}: {first['msg']}") from error
+    return parse(Run, text, file, SCHEMA, "is not a run")
 
 
 class Picture(BaseModel):
