@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple, ParamSpec, TypeVar
 from ...metrics.timing import rounds_needed
 from ...reports.ab import AbFailed, AbRow, AbRun, Verdict
 from ...reports.latency import Protocol, Round
+from ..devices.base import Device
 from ..fresh import FreshProcess
 from ..gating.seconds import Pairs, judge_seconds, levels_of, measured, slowdown_of
 from ..gating.verdict import FAIL, OPEN, PASS
@@ -96,6 +97,12 @@ class Duel(Measurement):
         version = self.versions[index]
         environment = {**self._environment(index), **version.environment(self.links)}
         return FreshProcess(WORKER, environment, str(version.python), version.folder)
+
+    def _prepare(self, device: Device, order: Order) -> None:
+        # What is exported here is of this version's code, and this process may not even know the method: each version
+        # exports for itself, when it makes its first picture.
+        if not device.exports:
+            super()._prepare(device, order)
 
     def _name(self, index: int) -> str:
         return f"{self.versions[index].side}: {super()._name(index)}"

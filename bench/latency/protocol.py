@@ -28,7 +28,7 @@ from ...reports.latency import (
     composition,
 )
 from ..devices import make_device
-from ..devices.base import Part
+from ..devices.base import Device, Part
 from ..environment import environment
 from ..fresh import FreshProcess
 from ..progress import task
@@ -161,12 +161,16 @@ class Measurement:
 
     def _load(self, contender: Contender) -> None:
         order = contender.order
-        parts: list[Part] = ["picture", "stages"] if order.end_to_end else ["stages"]
         device = make_device(order.device, order.device_options)
         if lacking := device.lacks(order.dtype):
             raise BenchError(f"device '{order.device}': {lacking}")
-        device.prepare(order, parts, self.say)
+        self._prepare(device, order)
         contender.load()
+
+    def _prepare(self, device: Device, order: Order) -> None:
+        """Let a device do beforehand what takes more memory than computing does."""
+        parts: list[Part] = ["picture", "stages"] if order.end_to_end else ["stages"]
+        device.prepare(order, parts, self.say)
 
     def end(self, contender: Contender) -> None:
         """Let go of a method and its memory."""

@@ -247,7 +247,8 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> Callable[..., AbRun]:
         monkeypatch.setattr(Version, "environment", lambda self, links: {"SIDE": self.side})
         monkeypatch.setattr(Version, "facts", lambda self, links: _facts(self.given))
         versions = tuple(Version(side, f"the {side}", Path(sys.executable)) for side in ("base", "head"))
-        orders = [Order(method=method, device="cpu", dtype="fp32", width=8, height=8) for method in methods or ("m",)]
+        device = asked.pop("device", "cpu")
+        orders = [Order(method=method, device=device, dtype="fp32", width=8, height=8) for method in methods or ("m",)]
         return ab(Asked(versions, orders, Protocol(), **asked), said.append)
 
     said: list[str] = []
@@ -309,6 +310,11 @@ def test_a_method_of_a_suite_that_neither_can_run_is_not_missed(compared: Callab
     for named, verdict in ((False, "pass"), (True, "could-not-measure")):
         run = compared(lambda *_: 1.0, "m", "nowhere", named=named)
         assert run.verdict == verdict and run.failed[0].version == "both" and run.failed[0].required == named
+
+
+def test_versions_export_by_themselves_what_this_process_may_not_know(compared: Callable[..., AbRun]) -> None:
+    found = compared(lambda *_: 1.0, "a_module_of_both:Method", device="onnx")
+    assert not found.failed and found.verdict == "pass"
 
 
 def test_base_and_head_take_turns_in_an_order_that_changes(compared: Callable[..., AbRun]) -> None:
