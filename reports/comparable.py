@@ -14,9 +14,6 @@ from .published import Conditions, Ours, Published, PublishedColumn, PublishedRo
 
 MINIATURE = "miniature models on drawn scenes say nothing of the full-size methods"
 
-DRAWN = ("scenes", "scene-faces")
-"""The datasets of the mini world."""
-
 DECIDING: dict[Kind, tuple[str, ...]] = {
     "quality": ("dataset", "n", "identity", "weights", "size", "scheduler", "steps", "guidance"),
     "time": ("device", "dtype", "size", "scheduler", "steps", "guidance"),
@@ -98,7 +95,12 @@ def why_not(published: Published, key: str, row: Measured, ours: Ours | None = N
 
 def is_miniature(row: Measured) -> bool:
     """Whether a row is of the mini world: of drawn scenes, or made with a checkpoint of the zoo."""
-    return row.run.suite.dataset in DRAWN or bool(_ZOO.search(f"{row.result.method} {row.result.checkpoint}"))
+    return is_drawn(row.run.suite.dataset) or bool(_ZOO.search(f"{row.result.method} {row.result.checkpoint}"))
+
+
+def is_drawn(dataset: str) -> bool:
+    """Whether a dataset is of the mini world: ``scenes``, ``scene-faces`` and their like."""
+    return dataset == "scenes" or dataset.startswith("scene-")
 
 
 def device_name(row: Measured) -> str:
