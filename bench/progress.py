@@ -78,9 +78,11 @@ class _Lines:
 
     def __call__(self, done: int, total: int | None = None) -> None:
         self.total, now = total or self.total, time.monotonic()
-        if now - self.last < LINE_EVERY_S and done < self.total:
+        finished = 0 < self.total <= done  # of a transfer whose length nobody tells, the total is 0
+        if now - self.last < LINE_EVERY_S and not finished:
             return
         self.last = now
         rate = (done - self.first) / max(now - self.start, 1e-9)
         left = f", {(self.total - done) / rate:.0f} s left" if rate > 0 and done < self.total else ""
-        print(f"{self.description}: {done} of {self.total} ({rate:.2f}/s{left})", file=sys.stderr, flush=True)
+        of = f" of {self.total}" if self.total else ""
+        print(f"{self.description}: {done}{of} ({rate:.2f}/s{left})", file=sys.stderr, flush=True)
