@@ -99,6 +99,20 @@ def paired_share_change(base: Numbers, head: Numbers, level: float = 0.95) -> Ch
     return Change(estimate, low, high)
 
 
+def paired_coarse_change(base: Numbers, head: Numbers, level: float = 0.95) -> Change | None:
+    """Return ``paired_mean_change`` of scores from 0 to 1 that take few values, and never as a point; None as there.
+
+    Such are shares of a picture's objects, and means of the shares of a prompt's pictures. Most of their pairs agree
+    exactly, or all of them do, and what the few of another sample would do is not seen. No pair differs by more than 1,
+    so the interval is made to hold that of as many pairs of shares that all agree, ± z²/(n + z²).
+    """
+    found, agreeing = paired_mean_change(base, head, level), _normal(level) ** 2
+    least = agreeing / (len(base) + agreeing)
+    if found is None:
+        return None
+    return Change(found.estimate, min(found.low, found.estimate - least), max(found.high, found.estimate + least))
+
+
 def share_change(base: Numbers, head: Numbers, level: float = 0.95) -> Change | None:
     """Return the difference of the shares of two independent sets; None where one is empty.
 
@@ -116,6 +130,13 @@ def share_change(base: Numbers, head: Numbers, level: float = 0.95) -> Change | 
 def are_shares(*scores: Numbers) -> bool:
     """Whether all scores are 0 or 1, so that their mean is a share."""
     return all(bool(np.isin(side, (0.0, 1.0)).all()) for side in scores)
+
+
+def are_coarse(*scores: Numbers) -> bool:
+    """Whether all scores are from 0 to 1 and take few values: a quarter as many as there are scores on a side."""
+    values = np.unique(np.concatenate([np.asarray(side, np.float64) for side in scores]))
+    few = 0 < 4 * len(values) <= min(map(len, scores))
+    return bool(few and values[0] >= 0 and values[-1] <= 1)
 
 
 def _share(scores: Numbers, level: float) -> tuple[float, float, float]:

@@ -19,9 +19,11 @@ from ...metrics.frechet_interval import GROUPS, group_labels
 from ...metrics.metric import CannotMeasure, Metric, SetMetric
 from ...metrics.paired import (
     Change,
+    are_coarse,
     are_shares,
     feature_drift,
     mean_change,
+    paired_coarse_change,
     paired_mean_change,
     paired_share_change,
     share_change,
@@ -171,7 +173,11 @@ class _Compare:
         shared = [place for place in ours if place in theirs]
         means = [_by_prompt({place: side[place] for place in shared}) for side in (ours, theirs)]
         a, b = (list(side.values()) for side in means)
-        paired = paired_share_change if are_shares(a, b) else paired_mean_change
+        paired = paired_mean_change
+        if are_shares(a, b):
+            paired = paired_share_change
+        elif are_coarse(a, b):
+            paired = paired_coarse_change
         left = max(len(base), len(head), self.head.n) - len(shared)
         note = f"over the {len(shared):,} pictures that have a score in both" if left else None
         return Stands(lambda level: paired(a, b, level), True, note)

@@ -17,9 +17,11 @@ from t2ibench.metrics.kernel import discrepancy, kernel_left_out
 from t2ibench.metrics.manifold import density_left_out, precision_left_out
 from t2ibench.metrics.paired import (
     FLIPS,
+    are_coarse,
     are_shares,
     feature_drift,
     mean_change,
+    paired_coarse_change,
     paired_mean_change,
     paired_share_change,
     share_change,
@@ -99,6 +101,25 @@ def test_where_all_pairs_agree_the_interval_is_no_point(n: int, level: float):
     assert change[1:] == pytest.approx((-(z**2) / (n + z**2), z**2 / (n + z**2)))
     width = share_change([1] * n, [1] * n, level)
     assert width.low < 0 < width.high
+
+
+@pytest.mark.parametrize(("n", "level"), [(24, 0.95), (128, 0.999)])
+def test_scores_of_few_values_that_all_agree_are_as_unsure_as_shares(n: int, level: float):
+    halves = np.resize([0, 0.5, 1, 1], n)
+    assert are_coarse(halves, halves) and not are_coarse(np.linspace(0, 1, n), halves)
+    assert not are_coarse(2 * halves, halves) and not are_coarse(halves[:8], halves[:8])
+    assert paired_mean_change(halves, halves, level) == (0, 0, 0)
+    change = paired_coarse_change(halves, halves, level)
+    assert change == pytest.approx(paired_share_change(halves == 1, halves == 1, level), abs=1e-9)
+    assert change.high == -change.low > 0
+
+
+def test_where_many_pairs_differ_scores_of_few_values_have_students_interval():
+    random = np.random.default_rng(3)
+    base, head = random.choice([0, 0.5, 1], (2, 200))
+    assert are_coarse(base, head)
+    assert paired_coarse_change(base, head) == paired_mean_change(base, head)
+    assert paired_coarse_change(base[:1], head[:1]) is None
 
 
 def test_the_ends_of_a_share():
