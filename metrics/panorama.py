@@ -49,29 +49,28 @@ def seam_ratio(panorama: Picture) -> float:
 
 
 def wrap_seam_ratio(panorama: Picture) -> float:
-    """Return how steep a panorama is from its end to its beginning, over how steep it is elsewhere.
+    """Return how steep a panorama is from its end to its beginning, over how steep it is right beside; at least 0.
 
-    As ``seam_ratio``, of the picture put behind itself: 1 where the ends meet as if there were none.
+    As ``seam_ratio``, of the picture put behind itself: 1 on average where it goes on in itself, whatever lies there.
+    Elsewhere is the step before and the one after, as one line alone is steep where an object happens to end.
     """
-    side, steps = _steps(panorama)
     along = _along(panorama)
-    around = float(abs(along[0] - along[-1]).mean())
-    return _over(around, np.delete(steps, np.arange(side, len(steps) + 1, side) - 1))
+    before, over, after = abs(np.diff(np.concatenate([along[-2:], along[:2]]), axis=0)).mean((1, 2))
+    return _over(float(over), np.array([before, after]))
 
 
 def _along(panorama: Picture) -> NDArray[np.float64]:
     """The panorama with its longer side first."""
     height, width = panorama.shape[:2]
+    if max(height, width) < 2 * min(height, width):
+        raise CannotMeasure(f"a picture of {width}×{height} has no two squares side by side")
     return (panorama.swapaxes(0, 1) if width >= height else panorama).astype(np.float64)
 
 
 def _steps(panorama: Picture) -> tuple[int, NDArray[np.float64]]:
     """The side of the squares, and the mean difference of each line across the longer side from the one before."""
     along = _along(panorama)
-    length, side = along.shape[:2]
-    if length < 2 * side:
-        raise CannotMeasure(f"a picture of {panorama.shape[1]}×{panorama.shape[0]} has no two squares side by side")
-    return side, abs(np.diff(along, axis=0)).mean((1, 2))
+    return along.shape[1], abs(np.diff(along, axis=0)).mean((1, 2))
 
 
 def _over(there: float, elsewhere: NDArray[np.float64]) -> float:

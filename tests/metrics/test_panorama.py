@@ -51,9 +51,11 @@ def test_a_seam_is_as_steep_as_it_is_over_how_steep_it_is_elsewhere():
 def test_the_ends_meet_where_the_picture_goes_on_in_itself():
     ramped = ramp(32)
     assert wrap_seam_ratio(ramped) == pytest.approx(62 / 2)
-    around = np.concatenate([ramped[:, ::2], ramped[:, ::-2]], axis=1)
-    assert wrap_seam_ratio(around) == pytest.approx(2 / 4, abs=0.1)
-    assert wrap_seam_ratio(around.transpose(1, 0, 2)) == wrap_seam_ratio(around)
+    around = np.concatenate([ramped[:, 8:24], ramped[:, 24:8:-1]], axis=1)
+    assert wrap_seam_ratio(around) == 1
+    assert wrap_seam_ratio(ramped.transpose(1, 0, 2)) == wrap_seam_ratio(ramped)
+    around[:, 16:] = 255 - around[:, 16:]  # steeper elsewhere
+    assert wrap_seam_ratio(np.roll(around, 5, axis=1)) == 1
 
 
 def test_flat_panoramas_have_no_seam_or_nothing_else():
