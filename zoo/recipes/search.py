@@ -45,7 +45,7 @@ from .training import Training, folder_digest, options, save_half
 RATE = 3e-4
 SKIPPED = 0.1
 """Each block is left out of so many batches."""
-TARGET = 0.6
+TARGET = 0.8
 """Of the base's latency."""
 SETTINGS = "scheduler=ddim,steps=16,guidance=3"
 CAPTIONS = 192
