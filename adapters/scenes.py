@@ -54,7 +54,12 @@ class Scenes(Adapter):
         if (request.height, request.width) != (SIZE, SIZE):
             size = f"{request.width}×{request.height}"
             raise BenchError(f"'scenes' draws {SIZE}×{SIZE} pixels, not {size}: set sampling.size={SIZE}")
-        if self.show == "source" or (is_edit(request.prompt_id) and not self.offset):
+        edited = is_edit(request.prompt_id)
+        if edited and self.offset:
+            raise BenchError(
+                f"'scenes': no scene is {self.offset} after the edit '{request.prompt_id}': leave offset out"
+            )
+        if self.show == "source" or edited:
             edit = edit_of(request.prompt_id, request.prompt)
             return (edit.before if self.show == "source" else edit.after).image
         return scene_of(request.prompt_id, request.prompt, self.offset).image
