@@ -43,7 +43,7 @@ def test_of_an_edit_it_is_the_scene_after_it_or_before() -> None:
     edit = edit_of(prompt.id, prompt.text)
     for method, expected in (("scenes", edit.after), ("scenes[show=source]", edit.before)):
         np.testing.assert_array_equal(make_adapter(method).generate([asked])[0], expected.image)
-    with pytest.raises(BenchError, match="no scene is 1 after the edit .*: leave offset out"):
+    with pytest.raises(BenchError, match=r"no scene is 1 after the edit .*: leave offset out"):
         make_adapter("scenes[offset=1]").generate([asked])
     with pytest.raises(BenchError, match="is no edit of dataset 'scene-edits'"):
         make_adapter("scenes[show=source]").generate([request(1)])
