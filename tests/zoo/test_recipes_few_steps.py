@@ -13,6 +13,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 import t2ibench
 from t2ibench.adapters.networks.efficient_unet import EfficientUNet
 from t2ibench.zoo.recipes import distill, mobile_unet, one_step, search, text_encoder
+from t2ibench.zoo.recipes.sampled import Sampled
 
 BASE = Path(t2ibench.__file__).parent / "zoo" / "mini-sd" / "unet"
 EMPTY, SAID = torch.zeros(1, 4, dtype=torch.long), torch.ones(8, 4, dtype=torch.long)
@@ -125,8 +126,9 @@ def duel(text: CLIPTextModel) -> one_step.Duel:
     return one_step.Duel(text, mobile_unet.build())
 
 
-def losses(duel: one_step.Duel, latents: torch.Tensor) -> torch.Tensor:
-    return duel.loss(latents, SAID, torch.Generator().manual_seed(0))
+def losses(duel: one_step.Duel, latents: torch.Tensor, painted: float = 0, *, alone: bool = False) -> torch.Tensor:
+    made = Sampled(torch.ones_like(latents), torch.full_like(latents, painted))
+    return duel.loss(latents, made, SAID, torch.Generator().manual_seed(0), alone=alone)
 
 
 def test_each_network_of_the_duel_is_trained_by_its_own_loss(
@@ -150,6 +152,19 @@ def test_each_network_of_the_duel_is_trained_by_its_own_loss(
     assert discriminator.keys() == other_discriminator.keys()
     for name, slope in discriminator.items():
         assert torch.equal(slope, other_discriminator[name]), name
+
+
+def test_from_pure_noise_the_generator_learns_what_was_painted_of_that_noise(
+    duel: one_step.Duel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    latents = torch.zeros(8, 8, 8, 8)
+    nearer, wronger = (losses(duel, latents, painted, alone=True).item() for painted in (0, 100))
+    assert wronger > 100 * nearer
+    monkeypatch.setattr(one_step, "ADVERSARIAL", 10.0)
+    assert losses(duel, latents, alone=True).item() == nearer
+    monkeypatch.setattr(one_step, "FIRST", 0)
+    monkeypatch.setattr(torch, "randint", lambda most, shape, **_: torch.zeros(shape, dtype=torch.long))
+    assert losses(duel, latents, 100, alone=True).item() == losses(duel, latents, alone=True).item()
 
 
 def test_the_discriminator_starts_as_the_trained_unet_that_says_nothing(text: CLIPTextModel) -> None:

@@ -8,26 +8,21 @@ steps (Li et al. 2023, section 3.2). MobileDiffusion's learns to give back pictu
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from diffusers import AutoencoderKL
 
-from ...adapters import make_adapter
 from ...adapters.networks.decoder import LatentDecoder
-from ...core.files import replacing
-from ...datasets.request import Request
 from . import mobile_vae, unet
 from .data import Pool, pool
+from .sampled import sample
 from .training import Training, folder_digest, options, save_half
 from .vae import BATCH, CHROMA, RATE, chroma, pixels
 
 PROMPTS = 6_000
 """Latents made for SnapFusion's decoder."""
-TOGETHER = 100
-"""Pictures made at once."""
-
+SAMPLER = "scheduler=ddim,steps=50,guidance=3"
 
 Pairs = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 
@@ -74,24 +69,6 @@ def error(decoded: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
     return total + CHROMA * (chroma(decoded) - chroma(wanted)).square().mean()
 
 
-def made_latents(base: Path, captions: list[str], work: Path) -> torch.Tensor:
-    """Return the latents (N, 4, 8, 8), fp16, that the base makes of captions, kept in ``work``."""
-    file = work / f"prompt-latents-{folder_digest(base / 'unet')}-{len(captions)}.pt"
-    if not file.exists():
-        adapter: Any = make_adapter(f"sd15[checkpoint={base},scheduler=ddim,steps=50,guidance=3]")
-        adapter.load("cpu", "fp32")
-        requests = [Request(str(place), caption, height=64, width=64) for place, caption in enumerate(captions)]
-        parts = []
-        with torch.inference_mode():
-            for start in range(0, len(requests), TOGETHER):
-                batch = requests[start : start + TOGETHER]
-                parts.append(adapter.denoise(batch, adapter.embed(batch)).half())
-        with replacing(file) as temporary:
-            torch.save(torch.cat(parts), temporary)
-    latents: torch.Tensor = torch.load(file, weights_only=True)
-    return latents
-
-
 def pairs(name: str, vae: AutoencoderKL, data: Pool, latents: torch.Tensor) -> Pairs:
     """Return a function from places in ``latents`` to latents in the VAE's scale and the pictures wanted of them."""
 
@@ -127,7 +104,7 @@ def main() -> None:
     vae = AutoencoderKL.from_pretrained(given.out / task.vae).float().requires_grad_(False)
     data = pool(given.scenes, work=given.work)
     if given.decoder == "snapfusion":
-        latents = made_latents(given.out / "mini-sd", data.captions[:PROMPTS], given.work)
+        latents = sample("sd15", given.out / "mini-sd", SAMPLER, data.captions[:PROMPTS], given.work).latents
     else:
         latents = unet.kept_latents(given.out / task.vae, data, given.work)
     recipe = {
