@@ -53,6 +53,10 @@ class Names:
         """The same as a plot has room for it."""
         return escaped(clip(self.short(row), NAME))
 
+    def tick(self, row: Result) -> str:
+        """The same in lines, for beside an axis on a phone."""
+        return "<br>".join(map(escaped, textwrap.wrap(clip(self.short(row), NAME), 20)))
+
     def swept(self, method: str) -> str:
         """The name of a method with ``{}`` in place of the swept value."""
         return escaped(clip(self._swept[method], NAME))
@@ -116,6 +120,19 @@ def bars(rows: Mapping[str, Mapping[str, float]]) -> Mapping[str, Any]:
     layout = {"barmode": "stack", "height": 150 + 44 * len(rows), "bargap": 0.35}
     y_axis = {"autorange": "reversed", "ticklabelstandoff": 8}
     return figure(data, {"title": {"text": "s/image ↓"}, "rangemode": "tozero"}, y_axis, layout)
+
+
+def boxes(rows: Mapping[str, Sequence[float]], x_axis: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Percentiles 5, 25, 50, 75 and 95 and the mean by row as one lying box per row; names are escaped already."""
+    data = [
+        {
+            "type": "box", "orientation": "h", "y": [name], "name": name, "lowerfence": [low], "q1": [first],
+            "median": [middle], "q3": [third], "upperfence": [high], "mean": [mean], "marker": {"color": _color(place)},
+        }
+        for place, (name, (low, first, middle, third, high, mean)) in enumerate(rows.items())
+    ]  # fmt: skip
+    layout = {"height": 110 + 44 * len(rows), "showlegend": False}
+    return figure(data, x_axis, {"autorange": "reversed", "ticklabelstandoff": 8}, layout)
 
 
 def intervals(key: str, rows: Sequence[Result]) -> dict[str, Any]:

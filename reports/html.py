@@ -56,7 +56,7 @@ def html(
         identities=identities(run),
         environment=environment(run),
         **of_pictures([run], shown),
-        **of_plots(plots(run, latency)),
+        **of_plots(plots(run, scores, latency)),
         short=short,
         titles=Titles(),
         data=data,

@@ -12,6 +12,7 @@ from .figures import (
     Names,
     axis,
     bars,
+    boxes,
     escaped,
     figure,
     intervals,
@@ -31,6 +32,8 @@ from .table import directions
 from .text import clean, clip, quantity, significant
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from .latency import LatencyRun
 
 END_TO_END = "end_to_end"
@@ -39,6 +42,9 @@ DISTANCES = ("fid", "fd_dinov2", "cmmd", "kid", "kd_dinov2", "mini_fd", "mini_kd
 SCORES = ("clip_score", "mini_clip_score")
 EDITED, LEFT_ALONE = ("edit_success",), ("background_psnr", "background_ssim", "objects_kept", "region_iou")
 """What a sweep's curves of an editing method have upwards, and beside it."""
+PERCENTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+FEW = 2
+"""Different values that boxes are not drawn of."""
 FRONT = (
     "The dotted line, the Pareto front, joins the rows that no other beats in both, as measured; intervals may overlap."
 )
@@ -61,9 +67,13 @@ class Plot(NamedTuple):
     choices: list[Choice]
 
 
-def plots(run: Run, latency: LatencyRun | None = None) -> list[Plot]:
-    """All plots that the run has numbers for; ``latency`` is what ``bench latency`` measured of its methods."""
-    found = [_trade_off(run), distance_over_score(run), _edits(run), *_sweeps(run), _stages_of_run(run)]
+def plots(run: Run, scores: pd.DataFrame, latency: LatencyRun | None = None) -> list[Plot]:
+    """All plots that the run has numbers for; ``latency`` is what ``bench latency`` measured of its methods.
+
+    ``scores`` has the columns method, prompt_id, sample, metric, value.
+    """
+    found = [_trade_off(run), distance_over_score(run), _edits(run), *_sweeps(run)]
+    found += [_spread(run, scores), _stages_of_run(run)]
     if latency:
         found.append(_stages_measured(latency))
     return [plot for plot in found if plot.choices]
@@ -243,6 +253,21 @@ def _over(
     unlike = mismatch({names.short(row): row.metrics[key].identity for row in shown})
     x_axis = {"title": {"text": escaped(setting)}}
     return Choice(titled(key, higher), figure(data, x_axis, axis(key, higher)), [unlike] if unlike else [])
+
+
+def _spread(run: Run, scores: pd.DataFrame) -> Plot:
+    """How the pictures of each row vary in each metric that single pictures have."""
+    names, choices = Names(run), []
+    for key, higher in directions(run).items():
+        here = scores[scores["metric"] == key].dropna(subset=["value"])
+        # Of what is right or wrong the mean says all.
+        if here["value"].nunique() > FEW:
+            values = here.groupby("method")["value"]
+            table = values.quantile(list(PERCENTILES)).unstack().assign(mean=values.mean())
+            rows = {names.tick(row): list(table.loc[row.method]) for row in run.results if row.method in table.index}
+            choices.append(Choice(titled(key, higher), boxes(rows, axis(key, higher)), []))
+    about = "Boxes hold half of the pictures, whiskers nine in ten; line: median, dashed: mean. They are no intervals."
+    return Plot("How single pictures vary", about, choices)
 
 
 def _stages_of_run(run: Run) -> Plot:

@@ -28,7 +28,7 @@ function look(layout, width) {
     font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: color("ink") },
     hoverlabel: { bgcolor: color("card"), bordercolor: color("line"), font: { color: color("ink"), size: 12.5 }, align: "left" },
     legend: narrow ? above : { y: 1, yanchor: "top" },
-    showlegend: entries > 1,
+    showlegend: layout.showlegend ?? entries > 1,
     xaxis: { ...layout.xaxis, ...axis, ...(layout.xaxis?.zeroline && { zerolinecolor: color("soft") }) },
     yaxis: { ...layout.yaxis, ...axis },
   };

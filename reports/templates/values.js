@@ -52,7 +52,22 @@ function openPicture({ index, method }) {
   if (found) enlarge(found);
 }
 
+/** What is listed, in that order, as a file. */
+function save() {
+  // A spreadsheet takes a text that begins so for a formula.
+  const quoted = text => `"${(/^[=+\-@\t\r]/.test(text) ? "'" + text : text).replaceAll('"', '""')}"`;
+  const heads = ["method", "picture", "prompt", ...data.metrics.map(metric => metric.name)].map(quoted);
+  const rows = listed.map(entry => [
+    ...[data.methods[entry.method], named(entry), data.lines[entry.index][0]].map(quoted),
+    ...data.metrics.map((_, place) => isNaN(number(entry.values[place])) ? "" : number(entry.values[place])),
+  ]);
+  const href = URL.createObjectURL(new Blob([[heads, ...rows].map(row => row.join(",")).join("\r\n")], { type: "text/csv" }));
+  make("a", { href, download: "values.csv" }).click();
+  setTimeout(() => URL.revokeObjectURL(href), 10_000);
+}
+
 if (sheet) {
+  find("#save").addEventListener("click", () => { if (!entries) list(); save(); });
   sheet.tHead.addEventListener("click", event => {
     const head = event.target.closest("button");
     if (!head) return;

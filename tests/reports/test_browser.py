@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -271,6 +272,12 @@ def test_values_are_sorted_and_sifted(report: Path, tab: Callable[..., Tab], wid
     assert set(page.texts(".values tbody td:first-child")) == {"b"}
     page["#sift [type=search]"].fill("p29")
     page["#counted"].filter(has_text="1 of 1").wait_for()
+    with page.page.expect_download() as saved:
+        page["#save"].click()
+    heads, *rows = csv.reader(saved.value.path().read_text().splitlines())
+    assert heads[:3] == ["method", "picture", "prompt"]
+    assert [row[:3] for row in rows] == [["b", "p29", "a cat number 29"]]
+    assert float(rows[0][-1]) == column()[0]
     page[".values tbody .link"].click()
     assert page["dialog .about"].inner_text() == "a cat number 29 p29"
     assert page.complaints == []

@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from t2ibench.metrics.value import MetricValue
@@ -43,8 +44,11 @@ def run_of(*results: Result, kind: str = "generate") -> Run:
     return Run(suite=suite, created="2026-02-03T10:11:12Z", environment={}, results=list(results))
 
 
-def plot_of(run: Run, title: str) -> Plot:
-    return next(plot for plot in plots(run) if plot.title == title)
+NONE = pd.DataFrame(columns=["method", "prompt_id", "sample", "metric", "value"])
+
+
+def plot_of(run: Run, title: str, scores: pd.DataFrame = NONE) -> Plot:
+    return next(plot for plot in plots(run, scores) if plot.title == title)
 
 
 def traces(plot: Plot, choice: int = 0) -> dict[str, dict[str, Any]]:
@@ -120,6 +124,24 @@ def test_a_sweep_of_edits_has_what_they_do_over_what_they_leave_alone() -> None:
     assert "guidance" in plot.about
 
 
+def test_single_pictures_are_boxes_of_what_has_more_than_two_values() -> None:
+    run = run_of(result("a", 3, 1), result("b", 5, 2))
+    made = [("a", n, "clip_score", n / 100) for n in range(101)] + [
+        ("b", 0, "clip_score", 0.5),
+        ("b", 1, "clip_score", np.nan),
+    ]
+    told = [("a", n, "fid", n % 2) for n in range(9)]  # right or wrong
+    scores = pd.DataFrame(
+        [(method, str(n), 0, metric, value) for method, n, metric, value in made + told], columns=NONE.columns
+    )
+    plot = plot_of(run, "How single pictures vary", scores)
+    assert [choice.name for choice in plot.choices] == ["CLIP score ↑"]
+    boxes = traces(plot)
+    ends = ("lowerfence", "q1", "median", "q3", "upperfence", "mean")
+    assert [boxes["a"][end] for end in ends] == [pytest.approx([x]) for x in (0.05, 0.25, 0.5, 0.75, 0.95, 0.5)]
+    assert {boxes["b"][end][0] for end in ends} == {0.5}
+
+
 def test_stages_are_bars() -> None:
     one = result("codec", 10, 1)
     one.latency = {
@@ -131,13 +153,13 @@ def test_stages_are_bars() -> None:
 
 
 def test_nothing_is_drawn_of_nothing() -> None:
-    assert plots(run_of()) == []
-    assert plots(run_of(result("alone", 1, 1))) == []
+    assert plots(run_of(), NONE) == []
+    assert plots(run_of(result("alone", 1, 1)), NONE) == []
 
 
 def test_texts_of_strangers_are_escaped_in_plots() -> None:
     run = run_of(result("<a href='x'>a</a>", 1, 1), result("b & c", 2, 2))
-    text = json.dumps([choice.figure for plot in plots(run) for choice in plot.choices])
+    text = json.dumps([choice.figure for plot in plots(run, NONE) for choice in plot.choices])
     assert "<a" not in text
     assert "&lt;a href" in text
     assert "b &amp; c" in text
