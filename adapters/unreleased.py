@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.errors import BenchError
+from .networks.decoder import check_latents
 from .sd15 import StableDiffusion
 
 
@@ -34,13 +35,6 @@ class Unreleased(StableDiffusion):
             raise BenchError(f"the unet of '{self.checkpoint}' reads latents of {read} channels, its vae has {made}")
 
     def _replace_decoder(self) -> None:
-        ours, theirs = (
-            (config.latent_channels, 2 ** (len(config.block_out_channels) - 1))
-            for config in (self.decoder.config, self.vae.config)
-        )
-        if ours != theirs:
-            raise BenchError(
-                f"the decoder of '{self.checkpoint}' reads latents of {ours[0]} channels and {ours[1]} pixels, "
-                f"its vae makes {theirs[0]} and {theirs[1]}"
-            )
+        made = self.vae.config.latent_channels, 2 ** (len(self.vae.config.block_out_channels) - 1)
+        check_latents(self.decoder, self.checkpoint, made, "its vae")
         self.vae.post_quant_conv, self.vae.decoder = self.decoder.post_quant_conv, self.decoder.decoder

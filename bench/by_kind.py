@@ -19,7 +19,6 @@ def by_kind(
     """Return ``NAME_KIND`` for each of the metrics ``names`` and each kind: the mean over the pictures of that kind.
 
     ``kinds`` are those of the pictures by their keys. Where a metric has no value at all none of its kinds is told.
-    Raises BenchError for a metric that is not of single pictures.
     """
     return {
         f"{name}_{kind}": _of_kind(name, kind, values[name], kinds)
@@ -29,10 +28,16 @@ def by_kind(
     }
 
 
-def _of_kind(name: str, kind: str, whole: MetricValue, kinds: Mapping[str, str]) -> MetricValue:
+def of_single_pictures(name: str) -> ImageMetric:
+    """Return the metric of this name; raises BenchError for one that is not of single pictures."""
     metric = METRICS.get(name)
     if not isinstance(metric, ImageMetric):
         raise BenchError(f"by_kind: '{name}' is a number of a whole set, which is not told apart by kind; leave it out")
+    return metric
+
+
+def _of_kind(name: str, kind: str, whole: MetricValue, kinds: Mapping[str, str]) -> MetricValue:
+    metric = of_single_pictures(name)
     scores = [score for key, score in whole.per_image.items() if kinds.get(key) == kind and np.isfinite(score)]
     found = MetricValue(value=None, n=len(scores), higher_is_better=whole.higher_is_better)
     if not scores:

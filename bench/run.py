@@ -30,7 +30,7 @@ from ..reports.text import clean, clip
 from ..reports.worst import Key
 from ..reports.write import write_reports
 from . import timing
-from .by_kind import by_kind
+from .by_kind import by_kind, of_single_pictures
 from .captions import SceneReader
 from .drift import bases_of, drifts_of
 from .environment import PeakMemory, environment
@@ -158,6 +158,8 @@ class Measuring:
         suite = options.suite
         self.names = list(suite.metrics if options.metrics is None else options.metrics)
         self.by_kind, self.case_kinds = suite.by_kind, plan.kinds
+        for name in self.by_kind:
+            of_single_pictures(name)
         self.asked = plan.asked
         self.unknown: dict[str, str] = {}
         """Why the dataset cannot tell what its pictures should show, by kind."""

@@ -10,14 +10,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ..core.errors import BenchError
+from ..core.errors import BenchError, first_mistake
 from ..datasets.sources import shown
 from ..metrics import METRICS
 from ..metrics.engine import Engine
 from ..metrics.metric import Metric
 from ..metrics.sample import Sample
 from ..metrics.value import MetricValue
-from ..reports.documents import first_mistake
 from .inputs import Inputs, ScoreOptions, Scores, load_inputs
 from .progress import task
 from .score_statistics import UNKNOWN, check_statistics, is_moments, of_statistics, save_side, with_note

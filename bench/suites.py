@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from ..core.errors import BenchError
+from ..core.errors import BenchError, first_mistake
 from ..core.registry import Entry, Registry
 
 
@@ -162,10 +162,7 @@ def read_suite(path: str | Path, changes: Mapping[str, Any] | None = None) -> Su
     try:
         return Suite.model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        message = first["msg"].removeprefix("Value error, ")
-        raise BenchError(": ".join(filter(None, (f"suite '{file}'", where, message)))) from error
+        raise BenchError(f"suite '{file}': {first_mistake(error)}") from error
 
 
 def parse_change(text: str) -> tuple[str, Any]:

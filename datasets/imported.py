@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ..core.errors import BenchError
+from ..core.errors import BenchError, first_mistake
 from ..core.files import sha256_file
 from ..core.registry import suggest
 
@@ -239,7 +239,4 @@ def read_imported(path: str | Path) -> Imported:
     try:
         return Imported(file, ImportedFile.model_validate(data))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        message = first["msg"].removeprefix("Value error, ")
-        raise BenchError(": ".join(filter(None, (f"'{file}'", where, message)))) from error
+        raise BenchError(f"'{file}': {first_mistake(error)}") from error

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from ..core.errors import BenchError
+from ..core.errors import BenchError, first_mistake
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -52,9 +52,3 @@ def parse(model: type[M], text: bytes, file: str, schema: int, wrong: str, kind:
         return model.model_validate(data)
     except ValidationError as error:
         raise BenchError(f"'{file}' {wrong}: {first_mistake(error)}") from error
-
-
-def first_mistake(error: ValidationError) -> str:
-    """Return where the first of the mistakes is, and which: ``results.0.n: Field required``."""
-    first = error.errors()[0]
-    return ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))

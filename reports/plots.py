@@ -257,13 +257,15 @@ def _over(
 
 def _spread(run: Run, scores: pd.DataFrame) -> Plot:
     """How the pictures of each row vary in each metric that single pictures have."""
+    import numpy as np
+
     names, choices = Names(run), []
     for key, higher in directions(run).items():
         here = scores[scores["metric"] == key].dropna(subset=["value"])
         # Of what is right or wrong the mean says all.
         if here["value"].nunique() > FEW:
             values = here.groupby("method")["value"]
-            table = values.quantile(list(PERCENTILES)).unstack().assign(mean=values.mean())
+            table = values.quantile(np.array(PERCENTILES)).unstack().assign(mean=values.mean())
             rows = {names.tick(row): list(table.loc[row.method]) for row in run.results if row.method in table.index}
             choices.append(Choice(titled(key, higher), boxes(rows, axis(key, higher)), []))
     about = "Boxes hold half of the pictures, whiskers nine in ten; line: median, dashed: mean. They are no intervals."

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ...core.errors import BenchError
 from ..checkpoints import component_patterns, fingerprint, load_component, part, resolve, weight_files
+from ..networks.decoder import check_latents
 from .modules import ModuleCodec
 
 KINDS = ("AutoencoderKL", "AutoencoderTiny")
@@ -53,12 +54,9 @@ class Autoencoder(ModuleCodec):
     def _narrow_decoder(self, checkpoint: str, dtype: torch.dtype) -> nn.Module:
         place = self._find(checkpoint, "decoder")
         decoder: Any = load_component(("LatentDecoder",), place, dtype=dtype)
-        ours = decoder.config.latent_channels, 2 ** (len(decoder.config.block_out_channels) - 1)
-        if ours != (self.latent_channels, self.downsampling):
-            raise BenchError(
-                f"the decoder of '{checkpoint}' reads latents of {ours[0]} channels and {ours[1]} pixels, "
-                f"'{self.checkpoint}' makes {self.latent_channels} and {self.downsampling}"
-            )
+        assert self.latent_channels is not None
+        assert self.downsampling is not None
+        check_latents(decoder, checkpoint, (self.latent_channels, self.downsampling), f"'{self.checkpoint}'")
         self.file_bytes = (self.file_bytes or 0) + sum(file.stat().st_size for file in weight_files(place))
         self.digest += f"-{fingerprint(place)}"
         narrow: nn.Module = decoder

@@ -7,6 +7,8 @@ from diffusers.configuration_utils import register_to_config
 from diffusers.models.autoencoders.vae import Decoder
 from torch import Tensor, nn
 
+from ...core.errors import BenchError
+
 
 class LatentDecoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
     """The second half of a diffusers AutoencoderKL, under the same names: its weights, cut to size, fit.
@@ -34,10 +36,25 @@ class LatentDecoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
             norm_num_groups=norm_num_groups,
         )
 
+    @property
+    def reads(self) -> tuple[int, int]:
+        """Channels of the latents, and pixels along a side of what becomes of each place of them."""
+        return self.config.latent_channels, 2 ** (len(self.config.block_out_channels) - 1)
+
     def forward(self, latents: Tensor) -> Tensor:
         """Return pictures (B, 3, H, W), about [-1, 1], from latents (B, C, h, w) in the autoencoder's own scale."""
         pictures: Tensor = self.decoder(self.post_quant_conv(latents))
         return pictures
+
+
+def check_latents(decoder: LatentDecoder, checkpoint: str, made: tuple[int, int], maker: str) -> None:
+    """Raise BenchError where the decoder of a checkpoint does not read the latents (channels, pixels) that are made."""
+    if decoder.reads != made:
+        (ours, pixels), (theirs, encoded) = decoder.reads, made
+        raise BenchError(
+            f"the decoder of '{checkpoint}' reads latents of {ours} channels and {pixels} pixels, "
+            f"{maker} makes {theirs} and {encoded}"
+        )
 
 
 def mobilediffusion_lite() -> LatentDecoder:

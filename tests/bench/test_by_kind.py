@@ -50,8 +50,16 @@ def test_each_kind_has_the_mean_of_its_pictures() -> None:
 def test_what_has_no_value_has_no_kinds() -> None:
     nothing = MetricValue(value=None, reason="no", higher_is_better=True)
     assert by_kind({"object_iou": nothing}, KINDS, ["object_iou"]) == {}
-    with pytest.raises(BenchError, match="'mini_fd' is a number of a whole set"):
-        by_kind({"mini_fd": whole(a=1)["object_iou"]}, KINDS, ["mini_fd"])
+
+
+def test_kinds_of_a_number_of_a_whole_set_are_an_error_before_a_picture_is_made(bench: Bench, tmp_path: Path) -> None:
+    own = OWN.replace('by_kind = ["object_iou"]', 'by_kind = ["mini_fd"]').replace(
+        "metrics = [", 'metrics = ["mini_fd", '
+    )
+    (tmp_path / "own.toml").write_text(own)
+    status, _, err = bench("run", "--suite", tmp_path / "own.toml", "--out", tmp_path / "run", "--offline")
+    assert status == 2 and "'mini_fd' is a number of a whole set" in err
+    assert not list((tmp_path / "run").rglob("*.png"))
 
 
 def test_a_run_tells_its_kinds_apart(bench: Bench, tmp_path: Path) -> None:
