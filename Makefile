@@ -48,7 +48,7 @@ zoo: .venv/installed-dev
 	$(RECIPE).cards
 
 # What zoo/suites compares and does not ship: half as many steps as the students that do.
-ABLATIONS := loss-vanilla loss-3-0.1 loss-2-14-0.1 loss-2-14-0.2 loss-7-14-0.2 loss-2-14-0.5 loss-2-14-1 \
+ABLATIONS := loss-vanilla loss-3-0.1 loss-2-14-0.1 loss-2-14-0.2 loss-7-14-0.2 loss-2-14-0.5 loss-2-6-0.5 loss-2-14-1 \
 	progressive-32 progressive-16 progressive-8 direct-8 conditioned-8
 ablations: .venv/installed-dev
 	for plan in $(ABLATIONS); do $(RECIPE).distill $$plan --steps 1000 || exit 1; done

@@ -20,7 +20,7 @@ from .sampled import sample
 from .training import Training, folder_digest, options, save_half
 from .vae import BATCH, CHROMA, RATE, chroma, pixels
 
-PROMPTS = 6_000
+PROMPTS = 3_000
 """Latents made for SnapFusion's decoder."""
 SAMPLER = "scheduler=ddim,steps=50,guidance=3"
 
@@ -49,7 +49,7 @@ TASKS = {
         "mini-mobilediffusion/vae",
         "mini-mobilediffusion",
         mobile_vae.CHANNELS,
-        (16, 16, 24, 32),
+        (16, 16, 24, 24),
         f"MSE with chroma ×{CHROMA:g} to pictures that the VAE encoded",
     ),
 }
@@ -71,15 +71,12 @@ def error(decoded: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
 
 def pairs(name: str, vae: AutoencoderKL, data: Pool, latents: torch.Tensor) -> Pairs:
     """Return a function from places in ``latents`` to latents in the VAE's scale and the pictures wanted of them."""
-
-    def of(chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        given = latents[chosen].to(vae.device).float() / vae.config.scaling_factor
-        if name == "mobilediffusion":
-            return given, pixels(data.images[chosen.numpy()]).to(vae.device)
-        with torch.no_grad():
-            return given, vae.decode(given).sample
-
-    return of
+    device, unscaled = vae.device, latents / vae.config.scaling_factor
+    if name == "mobilediffusion":
+        return lambda chosen: (unscaled[chosen].to(device).float(), pixels(data.images[chosen.numpy()]).to(device))
+    with torch.no_grad():
+        wanted = torch.cat([vae.decode(part.to(device).float()).sample.half() for part in unscaled.split(100)])
+    return lambda chosen: (unscaled[chosen].to(device).float(), wanted[chosen.to(device)].float())
 
 
 @torch.inference_mode()
@@ -97,7 +94,7 @@ def quality(decoder: LatentDecoder, vae: AutoencoderKL, held: Pool) -> dict[str,
 
 def main() -> None:
     """Train and save."""
-    given = options("Train a narrow decoder.", steps=8000, scenes=20_000, choices={"decoder": tuple(TASKS)})
+    given = options("Train a narrow decoder.", steps=24_000, scenes=20_000, choices={"decoder": tuple(TASKS)})
     torch.manual_seed(given.seed)
     task = TASKS[given.decoder]
     decoder = build(task)
@@ -115,7 +112,14 @@ def main() -> None:
         "vae": folder_digest(given.out / task.vae),
     }
     training = Training(
-        f"decoder-{given.decoder}", decoder, recipe, steps=given.steps, rate=RATE, seed=given.seed, work=given.work
+        f"decoder-{given.decoder}",
+        decoder,
+        recipe,
+        steps=given.steps,
+        rate=RATE,
+        cooldown=0.5,
+        seed=given.seed,
+        work=given.work,
     )
     vae.to(training.device)
     pair = pairs(given.decoder, vae, data, latents)
