@@ -2,8 +2,8 @@
 
 The layout is the paper's at two resolutions (Zhao et al. 2023, section 3.1): full convolutions at 8×8, separable ones
 at 4×4. There is self-attention at both: the paper spares it where tokens are many, above 16×16, and 8×8 are fewer than
-that. Without it at 8×8 (and with one ResNet block less there) two objects came out right half as often. ``relu`` goes
-on from the trained UNet with ReLU in place of softmax (section 3.1, "Replacing softmax with ReLU").
+that. Without it there, and with fewer blocks, both of two objects came out right half as often as the base's. ``relu``
+goes on from the trained UNet with ReLU in place of softmax (section 3.1, "Replacing softmax with ReLU").
 """
 
 from __future__ import annotations
