@@ -12,7 +12,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 import t2ibench
 from t2ibench.adapters.networks.efficient_unet import EfficientUNet
-from t2ibench.zoo.recipes import distill, mobile_unet, one_step, search, text_encoder
+from t2ibench.zoo.recipes import decoder, distill, mobile_unet, one_step, search, text_encoder, vae
 from t2ibench.zoo.recipes.sampled import Sampled
 
 BASE = Path(t2ibench.__file__).parent / "zoo" / "mini-sd" / "unet"
@@ -237,3 +237,16 @@ def test_the_search_removes_what_is_worth_least_until_it_is_fast_enough(whole: E
     other = found.random_removal(0)
     assert book.of(other) <= book.of(found.best)
     assert other == found.random_removal(0) != found.random_removal(1)
+
+
+def test_a_decoder_that_is_cut_to_its_own_width_is_the_vaes() -> None:
+    torch.manual_seed(0)
+    widths = (16, 16, 24, 24)
+    whole = vae.build(8, widths).eval()
+    task = decoder.TASKS["mobilediffusion"]._replace(widths=widths)
+    same, narrow = decoder.build(task).eval(), decoder.build(task._replace(widths=(8, 8, 16, 16)))
+    decoder.cut(same, whole)
+    decoder.cut(narrow, whole)
+    latents = torch.randn(2, 8, 4, 4)
+    assert torch.equal(same(latents), whole.decode(latents).sample)
+    assert torch.equal(narrow.decoder.conv_out.weight, whole.decoder.conv_out.weight[:, :8])

@@ -1,6 +1,6 @@
 """Train the narrow decoders: SnapFusion's, with half the channels, and MobileDiffusion's Lite one.
 
-SnapFusion's learns to decode as the base's decoder does latents that were made from captions alone, by the base with 50
+Both start from the decoder of their VAE, cut to size. SnapFusion's learns to decode as the base's decoder does latents that were made from captions alone, by the base with 50
 steps (Li et al. 2023, section 3.2). MobileDiffusion's learns to give back pictures that its VAE encoded (Zhao et al.
 2023, section 4.1).
 """
@@ -18,8 +18,11 @@ from . import mobile_vae, unet
 from .data import Pool, pool
 from .sampled import sample
 from .training import Training, folder_digest, options, save_half
-from .vae import BATCH, CHROMA, RATE, chroma, pixels
+from .vae import BATCH, CHROMA, chroma, pixels
 
+RATE = 4e-3
+PER_GROUP = 2
+"""Channels that are normalised together at full resolution, as in the VAE: one alone would lose its mean and spread."""
 PROMPTS = 3_000
 """Latents made for SnapFusion's decoder."""
 SAMPLER = "scheduler=ddim,steps=50,guidance=3"
@@ -58,9 +61,20 @@ TASKS = {
 def build(task: Task) -> LatentDecoder:
     """Return an untrained decoder."""
     made: LatentDecoder = LatentDecoder(
-        task.channels, block_out_channels=task.widths, layers_per_block=1, norm_num_groups=8
+        task.channels,
+        block_out_channels=task.widths,
+        layers_per_block=1,
+        norm_num_groups=task.widths[0] // PER_GROUP,
     )
     return made
+
+
+def cut(decoder: LatentDecoder, vae: AutoencoderKL) -> None:
+    """Fill the decoder with the first channels of every layer of the VAE's own."""
+    whole = vae.state_dict()
+    decoder.load_state_dict(
+        {name: whole[name][tuple(map(slice, ours.shape))].clone() for name, ours in decoder.state_dict().items()}
+    )
 
 
 def error(decoded: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
@@ -99,6 +113,7 @@ def main() -> None:
     task = TASKS[given.decoder]
     decoder = build(task)
     vae = AutoencoderKL.from_pretrained(given.out / task.vae).float().requires_grad_(False)
+    cut(decoder, vae)
     data = pool(given.scenes, work=given.work)
     if given.decoder == "snapfusion":
         latents = sample("sd15", given.out / "mini-sd", SAMPLER, data.captions[:PROMPTS], given.work).latents
