@@ -63,7 +63,8 @@ class ModuleCodec(Codec):
         )
 
     def _place(self, module: nn.Module) -> nn.Module:
-        return module.to(self._device, self._dtype).eval().requires_grad_(False)
+        # nn.Module's own: that of a diffusers network warns of any dtype, its own included.
+        return nn.Module.to(module, self._device, self._dtype).eval().requires_grad_(False)
 
     def _run(self, module: nn.Module, inputs: Tensor) -> NDArray[np.float32]:
         with torch.inference_mode():

@@ -1,8 +1,8 @@
 """Train the narrow decoders: SnapFusion's, with half the channels, and MobileDiffusion's Lite one.
 
-Both start from the decoder of their VAE, cut to size. SnapFusion's learns to decode as the base's decoder does latents that were made from captions alone, by the base with 50
-steps (Li et al. 2023, section 3.2). MobileDiffusion's learns to give back pictures that its VAE encoded (Zhao et al.
-2023, section 4.1).
+Both start from the decoder of their VAE, cut to size. SnapFusion's learns to decode as the base's decoder does latents
+that were made from captions alone, by the base with 50 steps (Li et al. 2023, section 3.2). MobileDiffusion's learns to
+give back pictures that its VAE encoded (Zhao et al. 2023, section 4.1).
 """
 
 from __future__ import annotations
