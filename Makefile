@@ -38,6 +38,7 @@ zoo: .venv/installed-dev
 	done
 	$(RECIPE).control plugin depth
 	$(RECIPE).search
+	$(RECIPE).efficient
 	for plan in teacher-16 efficient-16 snapfusion; do $(RECIPE).distill $$plan || exit 1; done
 	$(RECIPE).decoder snapfusion
 	$(RECIPE).mobile_vae

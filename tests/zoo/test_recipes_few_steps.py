@@ -12,7 +12,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 import t2ibench
 from t2ibench.adapters.networks.efficient_unet import EfficientUNet
-from t2ibench.zoo.recipes import decoder, distill, mobile_unet, one_step, search, text_encoder, vae
+from t2ibench.zoo.recipes import decoder, distill, efficient, mobile_unet, one_step, search, text_encoder, unet, vae
 from t2ibench.zoo.recipes.sampled import Sampled
 
 BASE = Path(t2ibench.__file__).parent / "zoo" / "mini-sd" / "unet"
@@ -250,3 +250,10 @@ def test_a_decoder_that_is_cut_to_its_own_width_is_the_vaes() -> None:
     latents = torch.randn(2, 8, 4, 4)
     assert torch.equal(same(latents), whole.decode(latents).sample)
     assert torch.equal(narrow.decoder.conv_out.weight, whole.decoder.conv_out.weight[:, :8])
+
+
+def test_an_efficient_unet_learns_from_the_base_alone(text: CLIPTextModel) -> None:
+    base, other = (unet.TextToImage(text, Sure(text, picture, without=0.0)) for picture in (1.0, 2.0))
+    latents, generator = torch.randn(8, 4, 8, 8), torch.Generator().manual_seed(0)
+    assert efficient.loss(base, base, latents, SAID, generator) == 0
+    assert efficient.loss(other, base, latents, SAID, generator) > 0.1

@@ -109,6 +109,12 @@ PARTS = (
     ),
     Part(
         "",
+        "SnapFusion, efficient UNet",
+        "What the search found, trained to predict what the base predicts.",
+        "efficient",
+    ),
+    Part(
+        "",
         "SnapFusion, teacher of 16 steps",
         "The base's UNet, distilled; it teaches the student of 8 steps.",
         "distill teacher-16",
@@ -117,7 +123,7 @@ PARTS = (
     Part(
         "",
         "SnapFusion, efficient UNet of 16 steps",
-        "What the search found, distilled from the base; the student of 8 steps starts from it.",
+        "The efficient UNet, distilled from the base; the student of 8 steps starts from it.",
         "distill efficient-16",
         "efficient-16",
     ),

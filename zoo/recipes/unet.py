@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
@@ -131,22 +132,41 @@ def drop(tokens: torch.Tensor, empty: torch.Tensor, share: float, generator: tor
     return torch.where(torch.rand(len(tokens), 1, generator=generator) < share, empty, tokens)
 
 
-def loss(
-    model: nn.Module, latents: torch.Tensor, tokens: torch.Tensor, generator: torch.Generator, cap: float
-) -> torch.Tensor:
-    """Return the mean loss of a batch of latents and tokens; timesteps are drawn stratified, for less variance.
+class Noised(NamedTuple):
+    """Latents (B, C, h, w) with noise of timesteps (B,), what is to be told of them, and how much signal is left."""
 
-    ``cap`` bounds the weight of an error of the picture, which for velocities is 1 + SNR.
-    """
+    latents: torch.Tensor
+    timesteps: torch.Tensor
+    velocity: torch.Tensor
+    kept: torch.Tensor
+    """The cumulative alphas (B,)."""
+
+
+def noised(latents: torch.Tensor, generator: torch.Generator) -> Noised:
+    """Put noise on latents; timesteps are drawn stratified, for less variance."""
     device, count = latents.device, len(latents)
     alphas = noise_schedule().alphas_cumprod.to(device)
     spread = (torch.randperm(count, generator=generator) + torch.rand(count, generator=generator)) / count
     timesteps = (spread * len(alphas)).long().clamp(max=len(alphas) - 1).to(device)
     noise = torch.randn(latents.shape, generator=generator).to(device)
     kept = alphas[timesteps].view(-1, 1, 1, 1)
-    predicted = model(kept.sqrt() * latents + (1 - kept).sqrt() * noise, timesteps, tokens)
-    velocity = kept.sqrt() * noise - (1 - kept).sqrt() * latents
-    weight = (1 / (1 - alphas[timesteps])).clamp(max=cap) * (1 - alphas[timesteps])
+    noisy, velocity = (
+        kept.sqrt() * latents + (1 - kept).sqrt() * noise,
+        kept.sqrt() * noise - (1 - kept).sqrt() * latents,
+    )
+    return Noised(noisy, timesteps, velocity, alphas[timesteps])
+
+
+def loss(
+    model: nn.Module, latents: torch.Tensor, tokens: torch.Tensor, generator: torch.Generator, cap: float
+) -> torch.Tensor:
+    """Return the mean loss of a batch of latents and tokens.
+
+    ``cap`` bounds the weight of an error of the picture, which for velocities is 1 + SNR.
+    """
+    noisy, timesteps, velocity, kept = noised(latents, generator)
+    predicted = model(noisy, timesteps, tokens)
+    weight = (1 / (1 - kept)).clamp(max=cap) * (1 - kept)
     total: torch.Tensor = (weight * (predicted - velocity).square().mean((1, 2, 3))).mean()
     return total
 

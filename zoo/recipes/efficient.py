@@ -1,0 +1,86 @@
+"""Train SnapFusion's efficient UNet, as the search cut it, to predict what the base's predicts.
+
+The paper trains what it found before any step is distilled (Li et al. 2023, section 3.1). Here the base's own prediction
+is the target, which is what the data say on average: so fewer steps do. The student of 8 steps that went without this
+gave 0.80 of 512 captions right, by the VAE's own decoder, where the base in 8 steps gave 0.84.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from transformers import CLIPTextModel
+
+from . import text_encoder, tokenizer, unet
+from .checkpoint import SNAPFUSION, assemble
+from .data import pool
+from .distill import folder_of, load
+from .training import Training, folder_digest, options, save_half
+
+RATE = 1e-3
+DROPPED = 0.2
+"""Of captions: more than in the base's training, as there the lack of one was learned from ever more pictures."""
+
+
+def loss(
+    student: nn.Module, base: nn.Module, latents: torch.Tensor, tokens: torch.Tensor, generator: torch.Generator
+) -> torch.Tensor:
+    """Return the mean squared difference of the velocities that two models predict of a batch."""
+    noisy, timesteps, _, _ = unet.noised(latents, generator)
+    with torch.no_grad():
+        wanted = base(noisy, timesteps, tokens)
+    difference: torch.Tensor = (student(noisy, timesteps, tokens) - wanted).square().mean()
+    return difference
+
+
+def main() -> None:
+    """Train and save."""
+    given = options("Train the mini efficient UNet.", steps=12_000)
+    torch.manual_seed(given.seed)
+    base, start = given.out / folder_of("base"), given.out / folder_of("cut")
+    data = pool(given.scenes, work=given.work)
+    latents = unet.kept_latents(base / "vae", data, given.work)
+    words = tokenizer.write(given.work / "tokenizer")
+    tokens, empty = text_encoder.encode(words, data.captions), text_encoder.encode(words, [""])
+    draw = unet.Draw(data.captions, {0: unet.EMPHASIS[max(unet.EMPHASIS)]})
+    network = load(start)
+    recipe = {
+        "loss": f"to the base's velocity prediction, {DROPPED:.0%} of captions dropped".replace("%", " %"),
+        "batch": unet.BATCH,
+        "scenes": len(data),
+        "data": data.digest,
+        "start": folder_digest(start / "unet"),
+        "base": folder_digest(base / "unet"),
+    }
+    training = Training(
+        "efficient",
+        network.requires_grad_(True),
+        recipe,
+        steps=given.steps,
+        rate=RATE,
+        cooldown=0.4,
+        average=0.999,
+        seed=given.seed,
+        work=given.work,
+    )
+    text = CLIPTextModel.from_pretrained(base / "text_encoder").float().requires_grad_(False)
+    student = unet.TextToImage(text, network).to(training.device)
+    teacher = unet.TextToImage(text, load(base)).to(training.device).requires_grad_(False)
+
+    def batch_loss(generator: torch.Generator) -> torch.Tensor:
+        chosen = draw(training.step, generator)
+        prompts = unet.drop(tokens[chosen], empty, DROPPED, generator).to(training.device)
+        return loss(student, teacher, latents[chosen].float().to(training.device), prompts, generator)
+
+    training.run(batch_loss)
+    training.finish()
+    folder = given.out / folder_of("efficient")
+    save_half(network, folder / "unet")
+    shared = dict.fromkeys(("text_encoder", "tokenizer", "vae"), "mini-sd")
+    assemble(folder, SNAPFUSION, shared=shared | {"decoder": "mini-snapfusion"})
+    training.record(given.out, {"loss": training.curve[-1][1]})
+    print(f"efficient: {training.step} steps, {training.seconds:.0f} s, loss {training.curve[-1][1]:.4f}")
+
+
+if __name__ == "__main__":
+    main()
