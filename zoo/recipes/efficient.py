@@ -1,8 +1,8 @@
 """Train SnapFusion's efficient UNet, as the search cut it, to predict what the base's predicts.
 
-The paper trains what it found before any step is distilled (Li et al. 2023, section 3.1). Here the base's own prediction
-is the target, which is what the data say on average: so fewer steps do. The student of 8 steps that went without this
-gave 0.80 of 512 captions right, by the VAE's own decoder, where the base in 8 steps gave 0.84.
+The paper trains what it found before any step is distilled (Li et al. 2023, section 3.1). Here the base's own
+prediction is the target, which is what the data say on average: so fewer steps do. The student of 8 steps that went
+without this gave 0.80 of 512 captions right, by the VAE's own decoder, where the base in 8 steps gave 0.84.
 """
 
 from __future__ import annotations
