@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from functools import cache
 from typing import Any
 
 import typer
@@ -77,7 +78,7 @@ def status(arguments: list[str], debug: bool = False) -> int:
     """Run the command that ``arguments`` name and return its exit status."""
     code = 2
     try:
-        code = int(app(arguments, standalone_mode=False) or 0)
+        code = int(_commands()(arguments, standalone_mode=False) or 0)
     except typer.TyperException as error:
         _complain(f"{error.format_message()} (see 'bench {_command(error)}--help')")
     except BenchError as error:
@@ -95,6 +96,11 @@ def status(arguments: list[str], debug: bool = False) -> int:
     if code == INTERRUPTED:  # typer, too, makes an exit status of Ctrl-C
         print("stopped: what is finished is kept, the same command goes on from there", file=sys.stderr)
     return code
+
+
+@cache
+def _commands() -> Any:
+    return typer.main.get_command(app)
 
 
 def _command(error: Any) -> str:

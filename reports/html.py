@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,8 +84,9 @@ def of_plots(drawn: Sequence[Plot]) -> dict[str, Any]:
     return {"plots": drawn, "figures": figures, "plotly": plotly_js() if drawn else ""}
 
 
+@cache
 def templates() -> Environment:
-    """The templates of pages; whatever is put into them is escaped."""
+    """The templates of pages, compiled once; whatever is put into them is escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     pages = Environment(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
+import importlib
 import json
 import os
 import shutil
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,8 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 if os.environ.get("PYTEST_XDIST_WORKER"):
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+NUMBERS = count()
+HEAVY, MANY = ("diffusers.models.unets", "diffusers.models.autoencoders", "transformers.models.clip.modeling_clip"), 100
 REAL_DATA = ("T2IBENCH_DATA", "T2IBENCH_WEIGHTS")
 
 
@@ -28,6 +33,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--require-data", action="store_true", help="a test that needs real data fails where it is missing"
     )
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Spare searches for garbage what is imported: rows are unloaded with one, hundreds of times in a whole suite."""
+    if len(session.items) > MANY:
+        for name in HEAVY:
+            importlib.import_module(name)
+        gc.collect()
+        gc.freeze()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -41,8 +55,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or fills the user's caches."""
-    monkeypatch.setenv("T2IBENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+    """No test reads or fills the user's caches. The folder is for whoever writes to make: few tests do."""
+    monkeypatch.setenv("T2IBENCH_CACHE", str(tmp_path_factory.getbasetemp() / f"cache{next(NUMBERS)}"))
 
 
 @pytest.fixture(autouse=True)
