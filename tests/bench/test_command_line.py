@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -133,17 +134,19 @@ def test_photos_that_are_refused_by_name(bench: Bench, tmp_path: Path, name: str
     assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize("mode", ["CMYK", "L", "P", "1", "I;16", "RGBA", "LA"])
-def test_photos_that_are_converted(bench: Bench, tmp_path: Path, mode: str) -> None:
+def test_photos_that_are_converted(bench: Bench, tmp_path: Path) -> None:
+    modes = ["CMYK", "L", "P", "1", "I;16", "RGBA", "LA"]
     folder = tmp_path / "photos"
     folder.mkdir()
     grey = np.random.default_rng(0).integers(0, 255, (96, 96), np.uint8)
-    image = Image.fromarray(grey.astype(np.uint16) * 257) if mode == "I;16" else Image.fromarray(grey).convert(mode)
-    image.save(folder / ("x.tif" if mode == "CMYK" else "x.png"))
+    for place, mode in enumerate(modes):
+        image = Image.fromarray(grey.astype(np.uint16) * 257) if mode == "I;16" else Image.fromarray(grey).convert(mode)
+        image.save(folder / (f"{place}.tif" if mode == "CMYK" else f"{place}.png"))
     status, _, err = bench(*DECODERS, "--images", folder, "--methods", "jpeg[quality=95]", "--out", tmp_path / "run")
     assert status == 0, err
-    run = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert run["results"][0]["metrics"]["psnr"]["value"] > 20
+    scores = pd.read_parquet(tmp_path / "run" / "scores.parquet")
+    values = scores[scores["metric"] == "psnr"].set_index("prompt_id")["value"]
+    assert {mode: values[str(place)] > 20 for place, mode in enumerate(modes)} == dict.fromkeys(modes, True)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ NETWORK = zoo.FOLDER / "mini-controlnet-canny" / "diffusion_pytorch_model.safete
 
 def arguments(out: Path, method: str) -> list[str]:
     """A run of the suite in miniature."""
-    return ["run", "--suite", "mini", "--methods", method, "--limit", "64", "--metrics", "mini_fd", "--offline",
+    return ["run", "--suite", "mini", "--methods", method, "--limit", "32", "--metrics", "mini_fd", "--offline",
             "--set", "reference_n=32", "--set", "sampling.steps=2", "--out", str(out)]  # fmt: skip
 
 
