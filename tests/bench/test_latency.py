@@ -288,7 +288,8 @@ def test_a_known_time_comes_out_of_the_whole_path(measured: tuple[int, Path]) ->
 def test_the_others_are_compared_with_the_first(measured: tuple[int, Path]) -> None:
     run = load_latency(measured[1] / "out")
     assert [found.what for found in run.comparisons] == ["unet", "composed", "end_to_end"]
-    assert all(found.verdict == "slower" and found.row == 1 for found in run.comparisons)
+    # A machine that is busy with something else may make it too noisy to rank, which is then said.
+    assert all(found.verdict in ("slower", "not ranked") and found.row == 1 for found in run.comparisons)
     assert 1.1 < run.comparisons[0].ratio < 2
 
 
