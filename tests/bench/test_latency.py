@@ -288,8 +288,11 @@ def test_a_known_time_comes_out_of_the_whole_path(measured: tuple[int, Path]) ->
 def test_the_others_are_compared_with_the_first(measured: tuple[int, Path]) -> None:
     run = load_latency(measured[1] / "out")
     assert [found.what for found in run.comparisons] == ["unet", "composed", "end_to_end"]
-    # A machine that is busy with something else may make it too noisy to rank, which is then said.
-    assert all(found.verdict in ("slower", "not ranked") and found.row == 1 for found in run.comparisons)
+    assert all(found.row == 1 for found in run.comparisons)
+    # On a machine that is busy with something else it may be too noisy to rank, which is then said.
+    assert all(
+        found.verdict == "slower" or found.low < 1 or "two processes" in found.words for found in run.comparisons
+    )
     assert 1.1 < run.comparisons[0].ratio < 2
 
 

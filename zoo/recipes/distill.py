@@ -70,12 +70,7 @@ PLANS: Mapping[str, Plan] = {
     "direct-8": Plan("efficient", "base", 8),
     "conditioned-8": STUDENT._replace(share=1, conditioned=True),
 }
-NETWORKS = {
-    "base": "mini-sd",
-    "cut": "mini-efficient",
-    "efficient": "mini-distilled-efficient",
-    "mobile": "mini-mobilediffusion",
-}
+NETWORKS = {"base": "mini-sd", "cut": "mini-efficient", "mobile": "mini-mobilediffusion"}
 SHIPPED = {"snapfusion": "mini-snapfusion", "mobilediffusion-8": "mini-mobilediffusion-8"}
 
 

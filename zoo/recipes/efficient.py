@@ -12,10 +12,9 @@ from torch import nn
 from transformers import CLIPTextModel
 
 from . import text_encoder, tokenizer, unet
-from .checkpoint import SNAPFUSION, assemble
 from .data import pool
-from .distill import folder_of, load
-from .training import Training, folder_digest, options, save_half
+from .distill import finish, folder_of, load
+from .training import Training, folder_digest, options
 
 RATE = 1e-3
 DROPPED = 0.2
@@ -25,7 +24,7 @@ DROPPED = 0.2
 def loss(
     student: nn.Module, base: nn.Module, latents: torch.Tensor, tokens: torch.Tensor, generator: torch.Generator
 ) -> torch.Tensor:
-    """Return the mean squared difference of the velocities that two models predict of a batch."""
+    """Return the mean squared difference of the velocities that two models predict of latents (B, C, h, w)."""
     noisy, timesteps, _, _ = unet.noised(latents, generator)
     with torch.no_grad():
         wanted = base(noisy, timesteps, tokens)
@@ -74,10 +73,7 @@ def main() -> None:
 
     training.run(batch_loss)
     training.finish()
-    folder = given.out / folder_of("efficient")
-    save_half(network, folder / "unet")
-    shared = dict.fromkeys(("text_encoder", "tokenizer", "vae"), "mini-sd")
-    assemble(folder, SNAPFUSION, shared=shared | {"decoder": "mini-snapfusion"})
+    finish("efficient", network, given)
     training.record(given.out, {"loss": training.curve[-1][1]})
     print(f"efficient: {training.step} steps, {training.seconds:.0f} s, loss {training.curve[-1][1]:.4f}")
 

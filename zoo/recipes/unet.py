@@ -143,17 +143,15 @@ class Noised(NamedTuple):
 
 
 def noised(latents: torch.Tensor, generator: torch.Generator) -> Noised:
-    """Put noise on latents; timesteps are drawn stratified, for less variance."""
+    """Put noise on latents (B, C, h, w); timesteps are drawn stratified, for less variance."""
     device, count = latents.device, len(latents)
     alphas = noise_schedule().alphas_cumprod.to(device)
     spread = (torch.randperm(count, generator=generator) + torch.rand(count, generator=generator)) / count
     timesteps = (spread * len(alphas)).long().clamp(max=len(alphas) - 1).to(device)
     noise = torch.randn(latents.shape, generator=generator).to(device)
     kept = alphas[timesteps].view(-1, 1, 1, 1)
-    noisy, velocity = (
-        kept.sqrt() * latents + (1 - kept).sqrt() * noise,
-        kept.sqrt() * noise - (1 - kept).sqrt() * latents,
-    )
+    noisy = kept.sqrt() * latents + (1 - kept).sqrt() * noise
+    velocity = kept.sqrt() * noise - (1 - kept).sqrt() * latents
     return Noised(noisy, timesteps, velocity, alphas[timesteps])
 
 
