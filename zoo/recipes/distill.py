@@ -20,14 +20,12 @@ from torch import nn
 from transformers import CLIPTextModel
 
 from ...adapters.checkpoints import load_component
-from . import text_encoder, tokenizer, unet
+from . import unet
 from .checkpoint import BASE, MOBILEDIFFUSION, SNAPFUSION, assemble, noise_schedule, remade
-from .data import pool
 from .training import Training, folder_digest, options, save_half
 
 RATE, GENTLE = 5e-4, 1.5e-4
 """Of a network that lost blocks or takes other steps; of a student that starts where its teacher nearly is."""
-DROPPED = 0.1
 GUIDANCE_WIDTH = 64
 KINDS = ("UNet2DConditionModel", "EfficientUNet", "MobileUNet")
 
@@ -208,17 +206,11 @@ def main() -> None:
     if plan.conditioned:
         network = conditioned(network)
     lender = "mini-mobilediffusion" if plan.student == "mobile" else "mini-sd"
-    data = pool(given.scenes, work=given.work)
-    latents = unet.kept_latents(given.out / lender / "vae", data, given.work)
-    words = tokenizer.write(given.work / "tokenizer")
-    tokens, empty = text_encoder.encode(words, data.captions), text_encoder.encode(words, [""])
-    draw = unet.Draw(data.captions, {0: unet.EMPHASIS[max(unet.EMPHASIS)]})
+    batches = unet.Batches(given.out / lender / "vae", given)
     recipe = {
         "loss": f"{2 * plan.steps} -> {plan.steps} steps of {plan.teacher}, CFG-aware at {plan.guidance} with "
         f"probability {plan.share}, original loss × {plan.original}",
-        "batch": unet.BATCH,
-        "scenes": len(data),
-        "data": data.digest,
+        **batches.recipe,
         "start": folder_digest(start / "unet"),
         "teacher": folder_digest(taught / "unet"),
         "conditioned": plan.conditioned,
@@ -235,14 +227,11 @@ def main() -> None:
         work=given.work,
     )
     text = CLIPTextModel.from_pretrained(base / "text_encoder").float()
-    student = Predictor(text, network, empty).to(training.device)
-    teacher = Predictor(text, load(taught), empty).to(training.device)
+    student = Predictor(text, network, batches.empty).to(training.device)
+    teacher = Predictor(text, load(taught), batches.empty).to(training.device)
 
     def batch_loss(generator: torch.Generator) -> torch.Tensor:
-        chosen = draw(training.step, generator)
-        prompts = unet.drop(tokens[chosen], empty, DROPPED, generator).to(training.device)
-        shown = latents[chosen].float().to(training.device)
-        return loss(plan, student, teacher, shown, prompts, generator)
+        return loss(plan, student, teacher, *batches(training, generator), generator)
 
     training.run(batch_loss)
     training.finish()

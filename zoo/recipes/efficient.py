@@ -11,8 +11,7 @@ import torch
 from torch import nn
 from transformers import CLIPTextModel
 
-from . import text_encoder, tokenizer, unet
-from .data import pool
+from . import unet
 from .distill import finish, folder_of, load
 from .training import Training, folder_digest, options
 
@@ -37,17 +36,11 @@ def main() -> None:
     given = options("Train the mini efficient UNet.", steps=12_000)
     torch.manual_seed(given.seed)
     base, start = given.out / folder_of("base"), given.out / folder_of("cut")
-    data = pool(given.scenes, work=given.work)
-    latents = unet.kept_latents(base / "vae", data, given.work)
-    words = tokenizer.write(given.work / "tokenizer")
-    tokens, empty = text_encoder.encode(words, data.captions), text_encoder.encode(words, [""])
-    draw = unet.Draw(data.captions, {0: unet.EMPHASIS[max(unet.EMPHASIS)]})
+    batches = unet.Batches(base / "vae", given)
     network = load(start)
     recipe = {
         "loss": f"to the base's velocity prediction, {DROPPED:.0%} of captions dropped".replace("%", " %"),
-        "batch": unet.BATCH,
-        "scenes": len(data),
-        "data": data.digest,
+        **batches.recipe,
         "start": folder_digest(start / "unet"),
         "base": folder_digest(base / "unet"),
     }
@@ -67,9 +60,7 @@ def main() -> None:
     teacher = unet.TextToImage(text, load(base)).to(training.device).requires_grad_(False)
 
     def batch_loss(generator: torch.Generator) -> torch.Tensor:
-        chosen = draw(training.step, generator)
-        prompts = unet.drop(tokens[chosen], empty, DROPPED, generator).to(training.device)
-        return loss(student, teacher, latents[chosen].float().to(training.device), prompts, generator)
+        return loss(student, teacher, *batches(training, generator, DROPPED), generator)
 
     training.run(batch_loss)
     training.finish()

@@ -14,9 +14,8 @@ import torch
 from transformers import CLIPTextModel
 
 from ...adapters.networks.mobile_unet import KINDS, MobileUNet
-from . import mobile_vae, text_encoder, tokenizer, unet
+from . import mobile_vae, text_encoder, unet
 from .checkpoint import MOBILEDIFFUSION, assemble
-from .data import pool
 from .training import Training, folder_digest, options, save_half
 
 RATE, RELU_RATE = 1e-3, 5e-4
@@ -60,16 +59,10 @@ def main() -> None:
     folder, base = given.out / "mini-mobilediffusion", given.out / "mini-sd"
     network = build(given.attention)
     capped, schedule = (0, {0: EMPHASIS[max(EMPHASIS)]}) if relu else (CAPPED_STEPS, EMPHASIS)
-    words = tokenizer.write(given.work / "tokenizer")
-    data = pool(given.scenes, work=given.work)
-    latents, tokens = unet.kept_latents(folder / "vae", data, given.work), text_encoder.encode(words, data.captions)
-    empty = text_encoder.encode(words, [""])
-    draw = unet.Draw(data.captions, schedule)
+    batches = unet.Batches(folder / "vae", given, schedule)
     recipe = {
         "loss": unet.description(capped, schedule),
-        "batch": unet.BATCH,
-        "scenes": len(data),
-        "data": data.digest,
+        **batches.recipe,
         "vae": folder_digest(folder / "vae"),
         "text_encoder": folder_digest(base / "text_encoder"),
     }
@@ -92,10 +85,8 @@ def main() -> None:
     model = unet.TextToImage(text, network).to(training.device)
 
     def batch_loss(generator: torch.Generator) -> torch.Tensor:
-        chosen = draw(training.step, generator)
-        prompts = unet.drop(tokens[chosen], empty, unet.DROPPED, generator).to(training.device)
         cap = unet.MAX_WEIGHT if training.step < capped else math.inf
-        return unet.loss(model, latents[chosen].float().to(training.device), prompts, generator, cap)
+        return unet.loss(model, *batches(training, generator), generator, cap)
 
     training.run(batch_loss)
     training.finish()

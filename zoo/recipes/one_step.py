@@ -113,7 +113,7 @@ def main() -> None:
     data = pool(given.scenes, work=given.work)
     latents = unet.kept_latents(trained / "vae", data, given.work)
     tokens = text_encoder.encode(tokenizer.write(given.work / "tokenizer"), data.captions)
-    often = unet.Draw(data.captions, {0: unet.EMPHASIS[max(unet.EMPHASIS)]}).at(0)
+    often = unet.Draw(data.captions, unet.SETTLED).at(0)
     drawn = torch.multinomial(often, PAINTED, generator=torch.Generator().manual_seed(given.seed))
     captions = [data.captions[place] for place in drawn.tolist()]
     painted = sample("mobilediffusion", trained, SAMPLER, captions, given.work)

@@ -37,17 +37,17 @@ from ...datasets.scenes import scenes
 from ...metrics.engine import Engine
 from ...metrics.extractors.base import TextExtractor
 from ...metrics.setup import Setup
-from . import text_encoder, tokenizer, unet
-from .checkpoint import SNAPFUSION, assemble, remade
-from .data import pool
-from .training import Training, folder_digest, options, save_half
+from . import tokenizer, unet
+from .checkpoint import remade
+from .distill import finish
+from .training import Training, folder_digest, options
 
 RATE = 3e-4
 SKIPPED = 0.1
 """Each block is left out of so many batches."""
 TARGET = 0.8
 """Of the base's latency."""
-SETTINGS = "scheduler=ddim,steps=16,guidance=3"
+SETTINGS = "scheduler=ddim,steps=8,guidance=3"
 CAPTIONS = 192
 HELD_OUT = 384
 RANDOM = 12
@@ -163,16 +163,10 @@ def robust(given: Namespace, base: UNet2DConditionModel) -> EfficientUNet:
     network = efficient(base, BASE)
     network.load_state_dict(base.state_dict())
     folder = given.out / "mini-sd"
-    data = pool(given.scenes, work=given.work)
-    latents = unet.kept_latents(folder / "vae", data, given.work)
-    words = tokenizer.write(given.work / "tokenizer")
-    tokens, empty = text_encoder.encode(words, data.captions), text_encoder.encode(words, [""])
-    draw = unet.Draw(data.captions, {0: unet.EMPHASIS[max(unet.EMPHASIS)]})
+    batches = unet.Batches(folder / "vae", given)
     recipe = {
         "loss": f"the base's velocity prediction, each block left out of {SKIPPED:.0%} of batches",
-        "batch": unet.BATCH,
-        "scenes": len(data),
-        "data": data.digest,
+        **batches.recipe,
         "base": folder_digest(folder / "unet"),
     }
     training = Training(
@@ -185,9 +179,7 @@ def robust(given: Namespace, base: UNet2DConditionModel) -> EfficientUNet:
     def batch_loss(generator: torch.Generator) -> torch.Tensor:
         left = torch.rand(len(names), generator=generator) < SKIPPED
         network.skip([name for name, out in zip(names, left.tolist(), strict=True) if out])
-        chosen = draw(training.step, generator)
-        prompts = unet.drop(tokens[chosen], empty, unet.DROPPED, generator).to(training.device)
-        return unet.loss(model, latents[chosen].float().to(training.device), prompts, generator, math.inf)
+        return unet.loss(model, *batches(training, generator), generator, math.inf)
 
     training.run(batch_loss)
     training.finish()
@@ -335,13 +327,14 @@ class Search:
 
 def main() -> None:
     """Search and save."""
-    given = options("Search an efficient UNet in the mini world.", steps=2000)
+    given = options("Search an efficient UNet in the mini world.", steps=1200)
     torch.manual_seed(given.seed)
     base = UNet2DConditionModel.from_pretrained(given.out / "mini-sd" / "unet").float()
     whole = robust(given, base).eval().requires_grad_(False)
     judge, clock = Judge(given.out / "mini-sd"), Clock(whole)
     search = Search(whole, judge, clock, TARGET)
     best = cut(whole, search.best)
+    finish("cut", best, given)
     held_out = {"found": judge(best, 70_000, HELD_OUT), "base's layout": judge(whole, 70_000, HELD_OUT)}
     others = [search.random_removal(seed) for seed in range(RANDOM)]
     scores = [judge(cut(whole, counts), 70_000, HELD_OUT) for counts in others]
@@ -361,9 +354,6 @@ def main() -> None:
         ],
     }
     write_atomic(given.out / "cards" / "search-steps.json", json.dumps(told, indent=1) + "\n")
-    save_half(best, given.out / "mini-efficient" / "unet")
-    shared = dict.fromkeys(("text_encoder", "tokenizer", "vae"), "mini-sd")
-    assemble(given.out / "mini-efficient", SNAPFUSION, shared=shared | {"decoder": "mini-snapfusion"})
     print(f"found {held_out['found']:.4f}, random {statistics.mean(scores):.4f}, at most {max(scores):.4f}")
 
 

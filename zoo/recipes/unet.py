@@ -10,9 +10,10 @@ dropped (Ho & Salimans 2022).
 from __future__ import annotations
 
 import math
+from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
@@ -45,6 +46,8 @@ EMPHASIS: Emphasis = {
 One object comes right early, three late. Where eyes look is so small a part of the loss that the caption's word for it
 was not used in 19,000 steps; in a thousand steps of mostly faces it is.
 """
+SETTLED: Emphasis = {0: EMPHASIS[max(EMPHASIS)]}
+"""The last of these, for what goes on from the trained base."""
 
 
 def description(capped: int, schedule: Emphasis) -> str:
@@ -132,6 +135,38 @@ def drop(tokens: torch.Tensor, empty: torch.Tensor, share: float, generator: tor
     return torch.where(torch.rand(len(tokens), 1, generator=generator) < share, empty, tokens)
 
 
+class Batch(NamedTuple):
+    """Latents (B, C, h, w) and the tokens (B, T) of their captions, some of them the empty one's."""
+
+    latents: torch.Tensor
+    tokens: torch.Tensor
+
+
+class Batches:
+    """What a UNet of the mini world is trained on: scenes by the VAE in the folder ``vae``, drawn as ``schedule`` says.
+
+    ``given`` are the recipe's options: how many scenes, and where they are kept.
+    """
+
+    def __init__(self, vae: Path, given: Namespace, schedule: Emphasis = SETTLED) -> None:
+        self.data = pool(given.scenes, work=given.work)
+        self.latents = kept_latents(vae, self.data, given.work)
+        words = tokenizer.write(given.work / "tokenizer")
+        self.tokens, self.empty = text_encoder.encode(words, self.data.captions), text_encoder.encode(words, [""])
+        self.draw = Draw(self.data.captions, schedule)
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """What decides the draws, for a training's recipe."""
+        return {"batch": BATCH, "scenes": len(self.data), "data": self.data.digest}
+
+    def __call__(self, training: Training, generator: torch.Generator, dropped: float = DROPPED) -> Batch:
+        """Return the batch of a training's step, on its device; about ``dropped`` of the captions are left out."""
+        chosen = self.draw(training.step, generator)
+        tokens = drop(self.tokens[chosen], self.empty, dropped, generator)
+        return Batch(self.latents[chosen].float().to(training.device), tokens.to(training.device))
+
+
 class Noised(NamedTuple):
     """Latents (B, C, h, w) with noise of timesteps (B,), what is to be told of them, and how much signal is left."""
 
@@ -174,17 +209,11 @@ def main() -> None:
     given = options("Train the mini UNet and its text encoder.", steps=30_000)
     torch.manual_seed(given.seed)
     folder = given.out / "mini-sd"
-    words = tokenizer.write(given.work / "tokenizer")
-    data = pool(given.scenes, work=given.work)
-    latents, tokens = kept_latents(folder / "vae", data, given.work), text_encoder.encode(words, data.captions)
-    empty = text_encoder.encode(words, [""])
-    draw = Draw(data.captions, EMPHASIS)
+    batches = Batches(folder / "vae", given, EMPHASIS)
     model = TextToImage(CLIPTextModel.from_pretrained(given.work / "text_encoder"), build())
     recipe = {
         "loss": description(CAPPED_STEPS, EMPHASIS),
-        "batch": BATCH,
-        "scenes": len(data),
-        "data": data.digest,
+        **batches.recipe,
         "vae": folder_digest(folder / "vae"),
         "text_encoder": folder_digest(given.work / "text_encoder"),
     }
@@ -202,10 +231,8 @@ def main() -> None:
     )
 
     def batch_loss(generator: torch.Generator) -> torch.Tensor:
-        chosen = draw(training.step, generator)
-        prompts = drop(tokens[chosen], empty, DROPPED, generator)
         cap = MAX_WEIGHT if training.step < CAPPED_STEPS else math.inf
-        return loss(model, latents[chosen].float().to(training.device), prompts.to(training.device), generator, cap)
+        return loss(model, *batches(training, generator), generator, cap)
 
     training.run(batch_loss)
     training.finish()
