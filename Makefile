@@ -39,7 +39,9 @@ zoo: .venv/installed-dev
 	$(RECIPE).control plugin depth
 	$(RECIPE).search
 	$(RECIPE).efficient
-	for plan in teacher-16 efficient-16 snapfusion; do $(RECIPE).distill $$plan || exit 1; done
+	$(RECIPE).distill teacher-16
+	$(RECIPE).distill efficient-16 --steps 1000
+	$(RECIPE).distill snapfusion --steps 1300
 	$(RECIPE).decoder snapfusion
 	$(RECIPE).mobile_vae
 	$(RECIPE).mobile_unet softmax

@@ -41,8 +41,8 @@ def test_mini_is_the_suite_of_a_run_without_options(finished: tuple[Path, str], 
     assert (run["suite"]["name"], run["suite"]["dataset"]) == ("mini", "scenes")
     assert [result["method"] for result in run["results"]] == METHODS
     assert [result["checkpoint"] for result in run["results"]] == [None, "zoo:mini-sd", "zoo:mini-sd"]
-    # The stand-in of the zoo has no control networks.
-    assert [item["method"].partition("[")[0] for item in run["skipped"]] == CONTROL
+    # The stand-in of the zoo has neither control networks nor a student of few steps.
+    assert [item["method"].partition("[")[0] for item in run["skipped"]] == [*CONTROL, "snapfusion"]
     assert all("the zoo has no checkpoint" in item["reason"] for item in run["skipped"])
     for text in (out, *(path.read_text() for path in (folder / "run.json", folder / "report.md"))):
         assert LABEL[:48] in text

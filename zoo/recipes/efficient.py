@@ -33,7 +33,7 @@ def loss(
 
 def main() -> None:
     """Train and save."""
-    given = options("Train the mini efficient UNet.", steps=12_000)
+    given = options("Train the mini efficient UNet.", steps=2_600)
     torch.manual_seed(given.seed)
     base, start = given.out / folder_of("base"), given.out / folder_of("cut")
     batches = unet.Batches(base / "vae", given)
