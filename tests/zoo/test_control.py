@@ -142,6 +142,13 @@ def test_the_plugin_steers_a_base_that_it_was_not_trained_on() -> None:
     assert other >= 0.6 * own
 
 
+def test_the_plugin_steers_a_student_of_few_steps() -> None:
+    student = "snapfusion[checkpoint=zoo:mini-snapfusion,scheduler=ddim,steps=8,guidance=3]"
+    steered = NETWORKS["plugin"].format("canny", student)
+    own = edges(pictures(network("plugin", "canny"), "canny")) - edges(pictures(BASE.format(""), "canny"))
+    assert edges(pictures(steered, "canny")) - edges(pictures(student, "canny")) >= 0.6 * own
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("fault", ["one level off", "scaled to nothing", "mirrored condition"])
 def test_a_planted_fault_is_seen(name: str, fault: str) -> None:
