@@ -204,7 +204,7 @@ def folder_digest(folder: Path) -> str:
 def options(
     description: str, *, steps: int, scenes: int = 80_000, choices: Mapping[str, Sequence[str]] | None = None
 ) -> argparse.Namespace:
-    """Read the options that all recipes share; the defaults are what the weights that ship were trained with.
+    """Read the options that all recipes share; with the defaults, or what the Makefile says, the weights that ship were made.
 
     ``choices`` are what a recipe must be told besides, in this order, and what each can be.
     """
