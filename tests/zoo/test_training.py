@@ -13,7 +13,7 @@ from t2ibench.datasets.scenes import held_out, scenes
 from t2ibench.zoo.recipes import data, features, tokenizer, unet, vae
 from t2ibench.zoo.recipes.clip import near_miss
 from t2ibench.zoo.recipes.text_encoder import QUESTIONS, answers
-from t2ibench.zoo.recipes.training import Training
+from t2ibench.zoo.recipes.training import ZOO, Training, save_half
 
 
 @pytest.fixture(scope="module")
@@ -133,3 +133,12 @@ def test_a_near_miss_is_another_caption_of_the_grammar() -> None:
         assert read_caption(missed) is not None
     for scene in scenes(100, "validation"):
         assert near_miss(scene.caption, generator) != scene.caption
+
+
+def test_weights_do_not_say_where_they_were_loaded_from(tmp_path: Path) -> None:
+    from diffusers import AutoencoderKL
+
+    loaded = AutoencoderKL.from_pretrained(ZOO / "mini-sd" / "vae")
+    save_half(loaded, tmp_path)
+    assert str(ZOO) not in (tmp_path / "config.json").read_text(encoding="utf-8")
+    assert AutoencoderKL.from_pretrained(tmp_path).config.latent_channels == loaded.config.latent_channels

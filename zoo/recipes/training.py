@@ -189,10 +189,14 @@ def hardware() -> str:
 
 
 def save_half(model: Any, folder: Path) -> None:
-    """Save a diffusers or transformers model as fp16 safetensors."""
+    """Save a diffusers or transformers model as fp16 safetensors, without the folder that it was loaded from."""
     import copy
 
     copy.deepcopy(model).half().save_pretrained(folder, safe_serialization=True)
+    file = folder / "config.json"
+    config = json.loads(file.read_text(encoding="utf-8"))
+    config.pop("_name_or_path", None)
+    write_atomic(file, json.dumps(config, indent=2) + "\n")
 
 
 def folder_digest(folder: Path) -> str:
@@ -204,7 +208,7 @@ def folder_digest(folder: Path) -> str:
 def options(
     description: str, *, steps: int, scenes: int = 80_000, choices: Mapping[str, Sequence[str]] | None = None
 ) -> argparse.Namespace:
-    """Read the options that all recipes share; with the defaults, or what the Makefile says, the weights that ship were made.
+    """Read the options that all recipes share; weights that ship had the defaults, or what the Makefile says.
 
     ``choices`` are what a recipe must be told besides, in this order, and what each can be.
     """
