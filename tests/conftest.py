@@ -26,6 +26,10 @@ if os.environ.get("PYTEST_XDIST_WORKER"):
 
 NUMBERS = count()
 HEAVY, MANY = ("diffusers.models.unets", "diffusers.models.autoencoders", "transformers.models.clip.modeling_clip"), 100
+MERGES = 49152 - 256 - 2
+FEW_MERGES = 3_000
+"""CLIP's merges of byte pairs; and those that tiny checkpoints have: all of them take a fifth of a second to read."""
+FEW_TOKENS = 512 + FEW_MERGES + 2
 REAL_DATA = ("T2IBENCH_DATA", "T2IBENCH_WEIGHTS")
 
 
@@ -67,23 +71,22 @@ def no_job(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def tokenizer_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The real CLIP tokenizer, from the vocabulary that open_clip ships."""
+    """The CLIP tokenizer, from the start of the vocabulary that open_clip ships."""
     folder = tmp_path_factory.mktemp("tokenizer")
-    write_tokenizer(folder)
+    write_tokenizer(folder, FEW_MERGES)
     return folder
 
 
-def write_tokenizer(folder: Path) -> None:
-    """Write CLIP's 49,408-token byte-pair encoder in transformers' layout."""
+def write_tokenizer(folder: Path, count: int = MERGES) -> None:
+    """Write CLIP's byte-pair encoder, of 49,408 tokens unless it has fewer merges, in transformers' layout."""
     import open_clip
     from open_clip.tokenizer import SimpleTokenizer
 
     vocabulary = Path(open_clip.__file__).parent / "bpe_simple_vocab_16e6.txt.gz"
-    merges = gzip.decompress(vocabulary.read_bytes()).decode().split("\n")[1 : 49152 - 256 - 2 + 1]
+    merges = gzip.decompress(vocabulary.read_bytes()).decode().split("\n")[1 : count + 1]
     folder.mkdir(parents=True, exist_ok=True)
-    encoder = {name.replace("<start_of_text>", "<|startoftext|>").replace("<end_of_text>", "<|endoftext|>"): index
-               for name, index in SimpleTokenizer().encoder.items()}  # fmt: skip
-    (folder / "vocab.json").write_text(json.dumps(encoder))
+    names = [*list(SimpleTokenizer().encoder)[: 512 + count], "<|startoftext|>", "<|endoftext|>"]
+    (folder / "vocab.json").write_text(json.dumps({name: index for index, name in enumerate(names)}))
     (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges))
     settings = {
         "model_max_length": 77,
@@ -104,8 +107,8 @@ def save_stable_diffusion(folder: Path, tokenizer: Path, unet: dict[str, Any] | 
 
     torch.manual_seed(0)
     text = CLIPTextConfig(
-        vocab_size=49408, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
-        projection_dim=32, bos_token_id=49406, eos_token_id=49407, pad_token_id=49407,
+        vocab_size=FEW_TOKENS, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
+        projection_dim=32, bos_token_id=FEW_TOKENS - 2, eos_token_id=FEW_TOKENS - 1, pad_token_id=FEW_TOKENS - 1,
     )  # fmt: skip
     unet_config = {
         "sample_size": 8, "block_out_channels": (16, 32), "layers_per_block": 1, "cross_attention_dim": 32,
@@ -151,9 +154,9 @@ def save_measuring_models(folder: Path, tokenizer: Path) -> None:
 
     torch.manual_seed(1)
     small = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
-    tokens = {"bos_token_id": 49406, "eos_token_id": 49407, "pad_token_id": 49407}
+    tokens = {"bos_token_id": FEW_TOKENS - 2, "eos_token_id": FEW_TOKENS - 1, "pad_token_id": FEW_TOKENS - 1}
     clip = CLIPConfig(
-        text_config={**small, **tokens, "vocab_size": 49408, "max_position_embeddings": 32},
+        text_config={**small, **tokens, "vocab_size": FEW_TOKENS, "max_position_embeddings": 32},
         vision_config={**small, "image_size": 64, "patch_size": 16},
         projection_dim=16,
     )

@@ -435,8 +435,8 @@ def test_what_is_prepared_is_computed_without_pytorchs_weights(
     text, said = f"sd15[checkpoint={tiny_sd},scheduler=ddim,steps=12,guidance=2]", list[str]()
     make_device(name).prepare(order(text), ["picture"], said.append)
     (line,) = said
-    assert line.startswith(f"export {text} to onnx in fp32: 1.8 M parameters, up to 4")
-    assert line.endswith(" MB of memory and 7 MB of disk")
+    assert line.startswith(f"export {text} to onnx in fp32: 0.3 M parameters, up to 4")
+    assert line.endswith(" MB of memory and 1 MB of disk")
     requests = [Request(f"p{i}", "a bus", seed=i, height=64, width=64) for i in range(2)]
     device, method = loaded(name, method=make_adapter(text))
     assert {part.device.type for part in method.unet.parameters()} == {"meta"}

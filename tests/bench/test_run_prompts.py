@@ -165,21 +165,24 @@ def test_a_class_of_the_users_own_is_found_in_the_current_folder(
     assert read(tmp_path / "runs" / "prompts")["results"][0]["method"] == "clouds_of_mine:Dots"
 
 
-def test_kill_9_loses_nothing_and_makes_nothing_twice(tmp_path: Path) -> None:
+def test_kill_9_loses_nothing_and_makes_nothing_twice(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Killed twice at some moment, the third run ends with the pictures of an undisturbed one."""
-    (tmp_path / "own_method.py").write_text(OWN.format(pause=0.02))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "killed_method.py").write_text(OWN.format(pause=0.02))
     (tmp_path / "prompts.txt").write_text("\n".join(f"thing {index}" for index in range(60)))
-    command = [sys.executable, "-m", "t2ibench.bench.cli", "run", "--suite", "prompts", "--prompts", "prompts.txt",
-               "--methods", "own_method:Dots", "--set", "sampling.size=64", "--batch-size", "2",
-               "--offline"]  # fmt: skip
-    environment = {**os.environ, "T2IBENCH_CACHE": str(tmp_path / "cache")}
+    arguments = ["run", "--suite", "prompts", "--prompts", "prompts.txt", "--methods", "killed_method:Dots",
+                 "--set", "sampling.size=64", "--batch-size", "2", "--offline"]  # fmt: skip
+    command = [sys.executable, "-m", "t2ibench.bench.cli", *arguments, "--out", "killed"]
 
     def lines() -> int:
         log = tmp_path / "killed" / "log" / "worker-0.jsonl"
         return log.read_bytes().count(b"\n") if log.exists() else 0
 
     for enough in (4, 20):
-        process = subprocess.Popen([*command, "--out", "killed"], cwd=tmp_path, env=environment, stderr=subprocess.PIPE)
+        process = subprocess.Popen(command, stderr=subprocess.PIPE)
         while lines() < enough and process.poll() is None:
             time.sleep(0.005)
         assert process.poll() is None, process.stderr.read()
@@ -188,7 +191,7 @@ def test_kill_9_loses_nothing_and_makes_nothing_twice(tmp_path: Path) -> None:
         process.stderr.close()
         assert 0 < lines() < 60
     for out in ("killed", "undisturbed"):
-        subprocess.run([*command, "--out", out], cwd=tmp_path, env=environment, check=True, capture_output=True)
+        assert bench(*arguments, "--out", out)[0] == 0
     assert digests(tmp_path / "killed") == digests(tmp_path / "undisturbed")
     assert [r["metrics"] for r in read(tmp_path / "killed")["results"]] == [
         r["metrics"] for r in read(tmp_path / "undisturbed")["results"]

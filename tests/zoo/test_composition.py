@@ -31,10 +31,10 @@ Pictures = NDArray[np.uint8]
 
 ROOT = Path()
 BASE = "sd15[checkpoint=zoo:mini-sd]"
-SAMPLED = "scheduler=ddpm,steps=20,guidance=4"
+SAMPLED = "scheduler=ddpm,steps=10,guidance=4"
 REGIONS = f"multidiffusion[bootstrapping=0.6,{SAMPLED},base={BASE}]"
 WORDS = f"multidiffusion[mode=words,{SAMPLED},base={BASE}]"
-WIDE = f"multidiffusion[mode={{}},scheduler=ddim,steps=10,guidance=3,base={BASE}]"
+WIDE = f"multidiffusion[mode={{}},scheduler=ddim,steps=6,guidance=3,base={BASE}]"
 TILES, PANORAMA, WRAPPED = map(WIDE.format, ("tiles", "panorama,stride=16", "panorama,stride=16,wrap=width"))
 LOOK = observers_of(SCENE_REGIONS, ("objects",), WeightsFinder())["objects"]
 
@@ -145,8 +145,8 @@ def test_independent_tiles_have_seams() -> None:
 
 def test_ends_meet_where_windows_run_over_the_border() -> None:
     assert is_one_picture(wide(WRAPPED))
-    assert wide(WRAPPED).ends <= 1.8
-    assert wide(PANORAMA).ends >= 2.5
+    assert wide(WRAPPED).ends <= 2.2
+    assert wide(PANORAMA).ends >= 3
 
 
 def unnormalised(*given: Any) -> list[View]:

@@ -19,7 +19,7 @@ from t2ibench.metrics.control import edge_f1, landmark_error
 
 Pictures = NDArray[np.uint8]
 
-BASE = "sd15[checkpoint=zoo:mini-sd,scheduler=ddim,steps=10,guidance=3{}]"
+BASE = "sd15[checkpoint=zoo:mini-sd,scheduler=ddim,steps=5,guidance=3{}]"
 NETWORKS = {
     "controlnet": "controlnet[condition={0},checkpoint=zoo:mini-controlnet-{0},base={1}]",
     "t2i-adapter": "t2i-adapter[condition={0},checkpoint=zoo:mini-t2i-adapter-{0},base={1}]",
