@@ -28,9 +28,9 @@ from t2ibench.metrics.regions import region_iou
 
 Pictures = NDArray[np.uint8]
 
-BASE = "base=sd15[checkpoint=zoo:mini-sd],steps=10"
+BASE = "base=sd15[checkpoint=zoo:mini-sd],steps=20"
 SDEDIT = f"sdedit[{BASE},guidance=3,t0={{}}]"
-INVERTED = f"plug-and-play[{BASE},guidance=3,inversion_steps=10,feature_layer=4{{}}]"
+INVERTED = f"plug-and-play[{BASE},guidance=3,inversion_steps=20,feature_layer=4{{}}]"
 PLUG_AND_PLAY = INVERTED.format(",feature_threshold=0.3,attention_threshold=0.3")
 INJECTED = INVERTED.format("")
 NOT_INJECTED = INVERTED.format(",feature_threshold=0,attention_threshold=0")
@@ -168,7 +168,7 @@ def test_a_source_given_back_is_no_edit() -> None:
 def test_a_start_that_ignores_t0_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     honest = [figures(SDEDIT.format(t0)) for t0 in (0.5, 0.9)]
     with_unitune = tuned(monkeypatch)
-    monkeypatch.setattr(SDEdit, "first", 1)
+    monkeypatch.setattr(SDEdit, "first", 2)
     assert not sdedit_gives_up_the_source_for_the_caption(edited(loaded(SDEDIT.format(0.2))), *honest)
     assert not tuned(monkeypatch, t0=0.4).background > with_unitune.background + 1
 

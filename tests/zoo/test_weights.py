@@ -95,7 +95,7 @@ def test_the_vae_keeps_what_captions_say() -> None:
 def test_the_base_obeys_captions_and_guidance_helps() -> None:
     accuracy = {}
     for guidance in (1, 3):
-        adapter = make_adapter(f"sd15[checkpoint=zoo:mini-sd,scheduler=ddim,steps=5,guidance={guidance}]")
+        adapter = make_adapter(f"sd15[checkpoint=zoo:mini-sd,scheduler=ddim,steps=8,guidance={guidance}]")
         adapter.load("cpu", "fp32")
         requests = [Request(str(n), scene.caption, height=64, width=64) for n, scene in enumerate(held_out(64))]
         pictures = np.concatenate([adapter.generate(requests[start : start + 16]) for start in range(0, 64, 16)])
