@@ -108,7 +108,7 @@ def quality(decoder: LatentDecoder, vae: AutoencoderKL, held: Pool) -> dict[str,
 
 def main() -> None:
     """Train and save."""
-    given = options("Train a narrow decoder.", steps=16_000, scenes=20_000, choices={"decoder": tuple(TASKS)})
+    given = options("Train a narrow decoder.", steps=40_000, scenes=20_000, choices={"decoder": tuple(TASKS)})
     torch.manual_seed(given.seed)
     task = TASKS[given.decoder]
     decoder = build(task)
