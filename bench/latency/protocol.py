@@ -46,6 +46,9 @@ from .results import (
 )
 from .worker import Loaded, Order, Samples
 
+WARM_UP_S = 1.0
+"""How long a stage is called before the rounds, at least; no longer than it is measured."""
+
 P = ParamSpec("P")
 T = TypeVar("T")
 Say = Callable[[str], None]
@@ -187,7 +190,8 @@ class Measurement:
         names = self._names()
         for name in names:
             for contender in self._having(name):
-                self._try(contender, contender.process.ask, "warm", name=name)
+                seconds = min(WARM_UP_S, self.protocol.min_seconds)
+                self._try(contender, contender.process.ask, "warm", name=name, seconds=seconds)
         rounds = self.protocol.rounds
         iterations, seconds = math.ceil(self.protocol.iterations / rounds), self.protocol.min_seconds / rounds
         with task("rounds", rounds) as report:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ...datasets.request import Request
 
 LONG_S = 1.0
-"""A call that takes longer need not be warmed anew when others have computed in between; and the least warm-up."""
+"""A call that takes longer need not be warmed anew when others have computed in between."""
 
 
 class Order(BaseModel):
@@ -153,15 +153,15 @@ class Worker:
         names = [END_TO_END] if END_TO_END in self.calls else list(self.calls)
         return sum(self._first(name) for name in names)
 
-    def warm(self, name: str) -> int:
-        """Call until a second has passed, once at least; return how often that was.
+    def warm(self, name: str, seconds: float) -> int:
+        """Call until so many seconds have passed, once at least; return how often that was.
 
         Never where the device times itself: it warms up in every turn.
         """
         if isinstance(self.calls[name], SelfTimed):
             return 0
         start, count = time.perf_counter(), 0
-        while not count or time.perf_counter() - start < LONG_S:
+        while not count or time.perf_counter() - start < seconds:
             self._call(name)
             count += 1
         return count
