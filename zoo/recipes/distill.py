@@ -5,6 +5,10 @@ Step distillation is that of Salimans & Ho (2022), the loss that of SnapFusion (
 ``guidance``; else both are without guidance ("vanilla"). The loss that the UNet was trained with is added, scaled to
 ``original`` of that of distillation. A ``conditioned`` student reads the guidance scale and makes the guided prediction
 in one call (Meng et al. 2023).
+
+The paper's student learns on true latents with noise. Guided sampling is elsewhere: what it makes of these is further
+from what two steps make of them, and a student of a miniature's size spends itself on what it will never see. One that
+has ``substeps`` learns on its teacher's own trajectories instead.
 """
 
 from __future__ import annotations
@@ -15,18 +19,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from diffusers.models.embeddings import get_timestep_embedding
 from torch import nn
 from transformers import CLIPTextModel
 
 from ...adapters.checkpoints import load_component
 from . import unet
-from .checkpoint import BASE, MOBILEDIFFUSION, SNAPFUSION, assemble, noise_schedule, remade
+from .checkpoint import BASE, MOBILEDIFFUSION, SNAPFUSION, assemble, remade
+from .sampler import GUIDANCE_WIDTH, Grid, Predictor
 from .training import Training, folder_digest, options, save_half
+from .trajectories import Trajectories, kept_trajectories
 
-RATE, GENTLE = 5e-4, 1.5e-4
-"""Of a network that lost blocks or takes other steps; of a student that starts where its teacher nearly is."""
-GUIDANCE_WIDTH = 64
+RATE = 2e-4
 KINDS = ("UNet2DConditionModel", "EfficientUNet", "MobileUNet")
 
 
@@ -42,16 +45,25 @@ class Plan(NamedTuple):
     guidance: tuple[float, float] = (2.0, 14.0)
     original: float = 0.2
     conditioned: bool = False
-    rate: float = RATE
+    substeps: tuple[int, ...] = ()
+    """The teacher's steps within each of the student's, where it learns on the teacher's own guided trajectories; else
+    it learns on true latents with noise, of two steps, as in the paper."""
 
 
-STUDENT = Plan("efficient-16", "teacher-16", 8, rate=GENTLE)
+PAINTED = 5000
+"""Trajectories of a teacher, where a student learns on them."""
+PAINTED_BATCH = 32
+SUBSTEPS = (1, 2, 2, 2, 1, 1, 2, 6)
+"""Where one step of the base lands nearly where many do, one will do; the last decides about detail."""
+STUDENT = Plan("efficient", "base", 8)
 PLANS: Mapping[str, Plan] = {
+    # The mini world is painted with guidance 3, not 7.5: so scales are lower than the paper's, [2, 14].
+    "snapfusion": STUDENT._replace(share=1, guidance=(2, 4.5), substeps=SUBSTEPS),
+    "mobilediffusion-8": Plan("mobile", "mobile", 8, share=1, guidance=(2, 4.5), substeps=SUBSTEPS),
+    # The paper's route: teacher and student learn 16 steps first.
     "teacher-16": Plan("base", "base", 16),
     "efficient-16": Plan("efficient", "base", 16),
-    # The mini world is painted with guidance 3, not 7.5: so scales are lower than the paper's, [2, 14].
-    "snapfusion": STUDENT._replace(share=0.5, guidance=(2, 6)),
-    "mobilediffusion-8": Plan("mobile", "mobile", 8),
+    "published": Plan("efficient-16", "teacher-16", 8),
     # The grid of SnapFusion's figure 6(d), in miniature; its default, [2, 14] at 0.1, is "loss-2-14-0.1".
     "loss-vanilla": STUDENT._replace(share=0),
     "loss-3-0.1": STUDENT._replace(guidance=(3, 3)),
@@ -61,11 +73,10 @@ PLANS: Mapping[str, Plan] = {
     "loss-2-14-0.5": STUDENT._replace(share=0.5),
     "loss-2-6-0.5": STUDENT._replace(share=0.5, guidance=(2, 6)),
     "loss-2-14-1": STUDENT._replace(share=1),
-    # Figure 6(a): by halves from 32 steps on, against at once.
+    # Figure 6(a): by halves from 32 steps on, against at once, which is the default.
     "progressive-32": Plan("efficient", "base", 32),
     "progressive-16": Plan("progressive-32", "progressive-32", 16),
     "progressive-8": Plan("progressive-16", "progressive-16", 8),
-    "direct-8": Plan("efficient", "base", 8),
     "conditioned-8": STUDENT._replace(share=1, conditioned=True),
 }
 NETWORKS = {"base": "mini-sd", "cut": "mini-efficient", "mobile": "mini-mobilediffusion"}
@@ -77,58 +88,86 @@ def folder_of(name: str) -> str:
     return NETWORKS.get(name) or SHIPPED.get(name) or f"mini-distilled-{name}"
 
 
-class Grid:
-    """A sampler's timesteps, and how much signal and noise latents have at each, and after the last step."""
+class Examples(NamedTuple):
+    """Latents (B, C, h, w) at a student's steps (B,), and where the teacher takes them by its next step."""
 
-    def __init__(self, steps: int, device: torch.device) -> None:
-        scheduler = noise_schedule(timestep_spacing="trailing")
-        scheduler.set_timesteps(steps)
-        self.timesteps: torch.Tensor = scheduler.timesteps.to(device)
-        kept = torch.cat([scheduler.alphas_cumprod[scheduler.timesteps], scheduler.final_alpha_cumprod.view(1)])
-        self.signal, self.noise = kept.sqrt().to(device), (1 - kept).sqrt().to(device)
-
-    def at(self, step: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return signal and noise at step numbers (B,): (B, 1, 1, 1) each."""
-        return self.signal[step].view(-1, 1, 1, 1), self.noise[step].view(-1, 1, 1, 1)
-
-    def move(self, latents: torch.Tensor, velocity: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
-        """Return the latents after a DDIM step (Song et al. 2021, eq. 12) with a predicted velocity."""
-        (signal, noise), (later_signal, later_noise) = self.at(step), self.at(step + 1)
-        clean, drawn = signal * latents - noise * velocity, noise * latents + signal * velocity
-        return later_signal * clean + later_noise * drawn
+    latents: torch.Tensor
+    step: torch.Tensor
+    later: torch.Tensor
+    tokens: torch.Tensor
+    scale: torch.Tensor
+    """Guidance scales (B,)."""
 
 
-class Predictor(nn.Module):
-    """A UNet and the text encoder: predicted velocities with and without guidance."""
+def noised(
+    plan: Plan,
+    teacher: Predictor,
+    latents: torch.Tensor,
+    tokens: torch.Tensor,
+    noise: torch.Tensor,
+    guided: bool,
+    generator: torch.Generator,
+) -> Examples:
+    """Return true latents with noise, each at a step of its own, and what two steps of the teacher make of them."""
+    count, device = len(latents), latents.device
+    coarse, fine = Grid(plan.steps, device), Grid(2 * plan.steps, device)
+    step = torch.randint(plan.steps, (count,), generator=generator).to(device)
+    low, high = plan.guidance
+    scale = (low + (high - low) * torch.rand(count, generator=generator)).to(device)
+    signal, sigma = coarse.at(step)
+    start = moved = signal * latents + sigma * noise
+    with torch.no_grad():
+        for each in (2 * step, 2 * step + 1):
+            now = fine.timesteps[each]
+            velocity = teacher.guided(moved, now, tokens, scale) if guided else teacher.plain(moved, now, tokens)
+            moved = fine.move(moved, velocity, each)
+    return Examples(start, step, moved, tokens, scale)
 
-    empty: torch.Tensor
 
-    def __init__(self, text: CLIPTextModel, network: nn.Module, empty: torch.Tensor) -> None:
-        super().__init__()
-        self.text_encoder, self.network = text.requires_grad_(False), network
-        self.register_buffer("empty", empty)
+def painted(made: Trajectories, tokens: torch.Tensor, device: torch.device, generator: torch.Generator) -> Examples:
+    """Return states of the teacher's own trajectories, all steps as often, and those after them.
 
-    def plain(self, latents: torch.Tensor, timesteps: torch.Tensor, tokens: torch.Tensor, **more: Any) -> torch.Tensor:
-        """Return the prediction for captions."""
-        hidden = self.text_encoder(tokens)[0]
-        predicted: torch.Tensor = self.network(latents, timesteps, hidden, return_dict=False, **more)[0]
-        return predicted
+    ``tokens`` (M, T) are of all scenes' captions.
+    """
+    steps = made.states.shape[1] - 1
+    chosen = torch.randint(len(made.states), (PAINTED_BATCH,), generator=generator)
+    step = torch.randperm(PAINTED_BATCH, generator=generator) % steps
+    found = (
+        made.states[chosen, step].float(),
+        step,
+        made.states[chosen, step + 1].float(),
+        tokens[made.scenes[chosen]],
+        made.scale[chosen],
+    )
+    return Examples(*(each.to(device) for each in found))
 
-    def guided(
-        self, latents: torch.Tensor, timesteps: torch.Tensor, tokens: torch.Tensor, scale: torch.Tensor
-    ) -> torch.Tensor:
-        """Return the prediction at guidance scales (B,) (Ho & Salimans 2022, eq. 6)."""
-        both = torch.cat([tokens, self.empty.expand_as(tokens)])
-        predicted = self.plain(torch.cat([latents, latents]), torch.cat([timesteps, timesteps]), both)
-        conditional, without = predicted.chunk(2)
-        return without + scale.view(-1, 1, 1, 1) * (conditional - without)
 
-    def reading(
-        self, latents: torch.Tensor, timesteps: torch.Tensor, tokens: torch.Tensor, scale: torch.Tensor
-    ) -> torch.Tensor:
-        """Return what a UNet that reads the guidance scale predicts."""
-        read = get_timestep_embedding(1000 * (scale - 1), GUIDANCE_WIDTH, downscale_freq_shift=1)
-        return self.plain(latents, timesteps, tokens, timestep_cond=read)
+class Told(NamedTuple):
+    """A student's predicted velocities (B, C, h, w), and their loss."""
+
+    predicted: torch.Tensor
+    loss: torch.Tensor
+
+
+def told(plan: Plan, student: Predictor, examples: Examples, guided: bool) -> Told:
+    """Return what the student predicts; its loss is the error of the picture that would lead where the teacher goes.
+
+    Weighted by max(SNR, 1), the truncated SNR of Salimans & Ho (2022).
+    """
+    noisy, step, later, tokens, scale = examples
+    grid = Grid(plan.steps, noisy.device)
+    (signal, sigma), (later_signal, later_sigma) = grid.at(step), grid.at(step + 1)
+    ratio = later_sigma / sigma
+    wanted = (later - ratio * noisy) / (later_signal - ratio * signal)
+    timesteps = grid.timesteps[step]
+    if plan.conditioned:
+        predicted = student.reading(noisy, timesteps, tokens, scale)
+    elif guided:
+        predicted = student.guided(noisy, timesteps, tokens, scale)
+    else:
+        predicted = student.plain(noisy, timesteps, tokens)
+    weight = (signal / sigma).square().clamp(min=1)
+    return Told(predicted, (weight * (signal * noisy - sigma * predicted - wanted).square()).mean())
 
 
 def loss(
@@ -139,35 +178,32 @@ def loss(
     tokens: torch.Tensor,
     generator: torch.Generator,
 ) -> torch.Tensor:
-    """Return the mean loss of a batch of latents (B, C, h, w) and tokens (B, T)."""
-    count, device = len(latents), latents.device
-    coarse, fine = Grid(plan.steps, device), Grid(2 * plan.steps, device)
-    step = torch.randint(plan.steps, (count,), generator=generator).to(device)
-    noise = torch.randn(latents.shape, generator=generator).to(device)
-    low, high = plan.guidance
-    scale = (low + (high - low) * torch.rand(count, generator=generator)).to(device)
+    """Return the mean loss of a batch of latents (B, C, h, w) and tokens (B, T), with noise."""
+    noise = torch.randn(latents.shape, generator=generator).to(latents.device)
     guided = plan.share == 1 or torch.rand(1, generator=generator).item() < plan.share
-    signal, sigma = coarse.at(step)
-    noisy, timesteps = signal * latents + sigma * noise, coarse.timesteps[step]
-    with torch.no_grad():
-        moved = noisy
-        for each in (2 * step, 2 * step + 1):
-            now = fine.timesteps[each]
-            velocity = teacher.guided(moved, now, tokens, scale) if guided else teacher.plain(moved, now, tokens)
-            moved = fine.move(moved, velocity, each)
-        later_signal, later_sigma = coarse.at(step + 1)
-        ratio = later_sigma / sigma
-        wanted = (moved - ratio * noisy) / (later_signal - ratio * signal)
-    if plan.conditioned:
-        predicted = student.reading(noisy, timesteps, tokens, scale)
-    else:
-        predicted = (student.guided if guided else student.plain)(noisy, timesteps, tokens, *[scale] * guided)
-    weight = (signal / sigma).square().clamp(min=1)
-    distilled = (weight * (signal * noisy - sigma * predicted - wanted).square()).mean()
+    examples = noised(plan, teacher, latents, tokens, noise, guided, generator)
+    predicted, distilled = told(plan, student, examples, guided)
     if guided or not plan.original:  # the original loss is of predictions without guidance
         return distilled
+    signal, sigma = Grid(plan.steps, latents.device).at(examples.step)
     original = (predicted - (signal * noise - sigma * latents)).square().mean()
     return distilled + plan.original * (distilled / original).detach() * original
+
+
+def trajectories(plan: Plan, teacher: Predictor, batches: unet.Batches, digest: str, given: Namespace) -> Trajectories:
+    """Return what a plan's student learns on."""
+    return kept_trajectories(
+        teacher.eval(),
+        batches.draw.at(0),
+        batches.tokens,
+        given.work,
+        count=PAINTED,
+        shape=batches.latents.shape[1:],
+        guidance=plan.guidance,
+        substeps=plan.substeps,
+        digest=f"{digest} {batches.data.digest}",
+        seed=given.seed,
+    )
 
 
 def load(folder: Path) -> Any:
@@ -208,9 +244,11 @@ def main() -> None:
     lender = "mini-mobilediffusion" if plan.student == "mobile" else "mini-sd"
     batches = unet.Batches(given.out / lender / "vae", given)
     recipe = {
-        "loss": f"{2 * plan.steps} -> {plan.steps} steps of {plan.teacher}, CFG-aware at {plan.guidance} with "
-        f"probability {plan.share}, original loss × {plan.original}",
+        "loss": f"{sum(plan.substeps) or 2 * plan.steps} -> {plan.steps} steps of {plan.teacher}, CFG-aware at "
+        f"{plan.guidance} with probability {plan.share}, "
+        + (f"on {PAINTED:,} trajectories" if plan.substeps else f"original loss × {plan.original}"),
         **batches.recipe,
+        **({"batch": PAINTED_BATCH} if plan.substeps else {}),
         "start": folder_digest(start / "unet"),
         "teacher": folder_digest(taught / "unet"),
         "conditioned": plan.conditioned,
@@ -220,7 +258,7 @@ def main() -> None:
         network.requires_grad_(True),
         recipe,
         steps=given.steps,
-        rate=plan.rate,
+        rate=RATE,
         cooldown=0.5,
         average=0.998,
         seed=given.seed,
@@ -230,7 +268,11 @@ def main() -> None:
     student = Predictor(text, network, batches.empty).to(training.device)
     teacher = Predictor(text, load(taught), batches.empty).to(training.device)
 
+    made = trajectories(plan, teacher, batches, recipe["teacher"], given) if plan.substeps else None
+
     def batch_loss(generator: torch.Generator) -> torch.Tensor:
+        if made:
+            return told(plan, student, painted(made, batches.tokens, training.device, generator), guided=True).loss
         return loss(plan, student, teacher, *batches(training, generator), generator)
 
     training.run(batch_loss)

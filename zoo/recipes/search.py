@@ -225,7 +225,7 @@ class Clock:
         worker.last_s = dict.fromkeys(worker.calls, 0.0)
         order, taken = list(worker.calls), dict[str, list[float]]()
         for name in order:
-            worker.warm(name)
+            worker.warm(name, seconds=1)
         for turn in range(rounds):
             random.Random(turn).shuffle(order)
             for name in order:

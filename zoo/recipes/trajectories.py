@@ -1,0 +1,85 @@
+"""A teacher's guided ways from noise to latents, for a student of fewer steps to learn from: made once and kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from tqdm import tqdm
+
+from ...core.files import replacing
+from .sampler import Grid, Predictor
+
+TOGETHER = 125
+"""Pictures made at once."""
+
+
+class Trajectories(NamedTuple):
+    """What N pictures are at each of a student's S steps, and after the last."""
+
+    scenes: torch.Tensor
+    """The numbers of the scenes whose captions were asked for: (N,)."""
+    scale: torch.Tensor
+    """The guidance scale of each: (N,)."""
+    states: torch.Tensor
+    """From noise to latents: (N, S + 1, C, h, w), fp16."""
+
+
+@torch.inference_mode()
+def paint(
+    teacher: Predictor, noise: torch.Tensor, tokens: torch.Tensor, scale: torch.Tensor, substeps: Sequence[int]
+) -> torch.Tensor:
+    """Return latents on the way from noise (B, C, h, w) to a picture: (B, S + 1, C, h, w), the noise the first.
+
+    ``substeps`` are how many steps the teacher takes within each of the student's S; all divide 6.
+    """
+    device, fine = noise.device, 6
+    grid = Grid(fine * len(substeps), device)
+    state, states = noise, [noise]
+    for place, count in enumerate(substeps):
+        for each in range(count):
+            step = torch.full((len(noise),), fine * place + fine // count * each, device=device)
+            velocity = teacher.guided(state, grid.timesteps[step], tokens, scale)
+            state = grid.move(state, velocity, step, fine // count)
+        states.append(state)
+    return torch.stack(states, 1)
+
+
+def kept_trajectories(
+    teacher: Predictor,
+    often: torch.Tensor,
+    tokens: torch.Tensor,
+    work: Path,
+    *,
+    count: int,
+    shape: Sequence[int],
+    guidance: tuple[float, float],
+    substeps: Sequence[int],
+    digest: str,
+    seed: int,
+) -> Trajectories:
+    """Return ``count`` trajectories of scenes drawn as ``often`` (M,) says, made once and kept in ``work``.
+
+    ``tokens`` (M, T) are of the scenes' captions, ``shape`` that of latents; guidance scales are drawn between the two
+    of ``guidance``. ``digest`` tells teachers and scenes apart.
+    """
+    told = json.dumps([digest, count, list(guidance), list(substeps), seed])
+    file = work / f"trajectories-{hashlib.sha256(told.encode()).hexdigest()[:16]}.pt"
+    if not file.exists():
+        generator = torch.Generator().manual_seed(seed)
+        scenes = torch.multinomial(often, count, replacement=True, generator=generator)
+        noise = torch.randn((count, *shape), generator=generator)
+        low, high = guidance
+        scale = low + (high - low) * torch.rand(count, generator=generator)
+        device, parts = teacher.empty.device, []
+        for start in tqdm(range(0, count, TOGETHER), desc="the teacher paints", mininterval=5):
+            part = slice(start, start + TOGETHER)
+            begun, said, scales = (each.to(device) for each in (noise[part], tokens[scenes[part]], scale[part]))
+            parts.append(paint(teacher, begun, said, scales, substeps).half().cpu())
+        with replacing(file) as temporary:
+            torch.save({"scenes": scenes, "scale": scale, "states": torch.cat(parts)}, temporary)
+    return Trajectories(**torch.load(file, weights_only=True))
