@@ -167,7 +167,7 @@ class Scripted:
     def first(self) -> float:
         return 1.0
 
-    def warm(self, name: str) -> int:
+    def warm(self, name: str, seconds: float) -> int:
         return 1
 
     def time(self, name: str, iterations: int, seconds: float) -> Any:
