@@ -187,11 +187,10 @@ class Measurement:
 
     def repeat(self) -> None:
         """Warm all up, then time all stages of all rows in turns, round by round, in random order."""
-        names = self._names()
+        names, warm_up = self._names(), min(WARM_UP_S, self.protocol.min_seconds)
         for name in names:
             for contender in self._having(name):
-                seconds = min(WARM_UP_S, self.protocol.min_seconds)
-                self._try(contender, contender.process.ask, "warm", name=name, seconds=seconds)
+                self._try(contender, contender.process.ask, "warm", name=name, seconds=warm_up)
         rounds = self.protocol.rounds
         iterations, seconds = math.ceil(self.protocol.iterations / rounds), self.protocol.min_seconds / rounds
         with task("rounds", rounds) as report:
