@@ -249,7 +249,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, Path]:
     os.chdir(folder)
     try:
         found = status([
-            "latency", ",".join(METHODS), "--device", "cpu", "--size", "16", "--rounds", "8", "--iterations", "8",
+            "latency", ",".join(METHODS), "--device", "cpu", "--size", "16", "--rounds", "8", "--iterations", "4",
             "--min-seconds", "0.3", "--threads", "1", "--out", "out", "--pytest-benchmark-json", "benchmark.json",
         ])  # fmt: skip
     finally:

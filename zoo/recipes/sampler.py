@@ -29,9 +29,9 @@ class Grid:
         """Return signal and noise at step numbers (B,): (B, 1, 1, 1) each."""
         return self.signal[step].view(-1, 1, 1, 1), self.noise[step].view(-1, 1, 1, 1)
 
-    def move(self, latents: torch.Tensor, velocity: torch.Tensor, step: torch.Tensor, steps: int = 1) -> torch.Tensor:
-        """Return latents so many steps later, by one DDIM step (Song et al. 2021, eq. 12) with a predicted velocity."""
-        (signal, noise), (later_signal, later_noise) = self.at(step), self.at(step + steps)
+    def move(self, latents: torch.Tensor, velocity: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
+        """Return latents a step later, by a DDIM step (Song et al. 2021, eq. 12) with a predicted velocity."""
+        (signal, noise), (later_signal, later_noise) = self.at(step), self.at(step + 1)
         clean, drawn = signal * latents - noise * velocity, noise * latents + signal * velocity
         return later_signal * clean + later_noise * drawn
 
@@ -46,24 +46,28 @@ class Predictor(nn.Module):
         self.text_encoder, self.network = text.requires_grad_(False), network
         self.register_buffer("empty", empty)
 
-    def plain(self, latents: torch.Tensor, timesteps: torch.Tensor, tokens: torch.Tensor, **more: Any) -> torch.Tensor:
-        """Return the prediction for captions."""
-        hidden = self.text_encoder(tokens)[0]
+    def embed(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Return what the UNet reads of captions' tokens (B, T): (B, T, D)."""
+        hidden: torch.Tensor = self.text_encoder(tokens)[0]
+        return hidden
+
+    def plain(self, latents: torch.Tensor, timesteps: torch.Tensor, hidden: torch.Tensor, **more: Any) -> torch.Tensor:
+        """Return the prediction for embedded captions (B, T, D)."""
         predicted: torch.Tensor = self.network(latents, timesteps, hidden, return_dict=False, **more)[0]
         return predicted
 
     def guided(
-        self, latents: torch.Tensor, timesteps: torch.Tensor, tokens: torch.Tensor, scale: torch.Tensor
+        self, latents: torch.Tensor, timesteps: torch.Tensor, hidden: torch.Tensor, scale: torch.Tensor
     ) -> torch.Tensor:
         """Return the prediction at guidance scales (B,) (Ho & Salimans 2022, eq. 6)."""
-        both = torch.cat([tokens, self.empty.expand_as(tokens)])
+        both = torch.cat([hidden, self.embed(self.empty).expand_as(hidden)])
         predicted = self.plain(torch.cat([latents, latents]), torch.cat([timesteps, timesteps]), both)
         conditional, without = predicted.chunk(2)
         return without + scale.view(-1, 1, 1, 1) * (conditional - without)
 
     def reading(
-        self, latents: torch.Tensor, timesteps: torch.Tensor, tokens: torch.Tensor, scale: torch.Tensor
+        self, latents: torch.Tensor, timesteps: torch.Tensor, hidden: torch.Tensor, scale: torch.Tensor
     ) -> torch.Tensor:
         """Return what a UNet that reads the guidance scale predicts."""
         read = get_timestep_embedding(1000 * (scale - 1), GUIDANCE_WIDTH, downscale_freq_shift=1)
-        return self.plain(latents, timesteps, tokens, timestep_cond=read)
+        return self.plain(latents, timesteps, hidden, timestep_cond=read)

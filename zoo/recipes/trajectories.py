@@ -14,7 +14,7 @@ from tqdm import tqdm
 from ...core.files import replacing
 from .sampler import Grid, Predictor
 
-TOGETHER = 125
+TOGETHER = 50
 """Pictures made at once."""
 
 
@@ -31,21 +31,21 @@ class Trajectories(NamedTuple):
 
 @torch.inference_mode()
 def paint(
-    teacher: Predictor, noise: torch.Tensor, tokens: torch.Tensor, scale: torch.Tensor, substeps: Sequence[int]
+    teacher: Predictor, noise: torch.Tensor, tokens: torch.Tensor, scale: torch.Tensor, *, steps: int, substeps: int
 ) -> torch.Tensor:
     """Return latents on the way from noise (B, C, h, w) to a picture: (B, S + 1, C, h, w), the noise the first.
 
-    ``substeps`` are how many steps the teacher takes within each of the student's S; all divide 6.
+    The teacher takes ``substeps`` (at least 2) steps within each of the student's S ``steps``, but for the very first:
+    it takes noise for what is at its second timestep, as samplers of leading spacing do. On SD's schedule there is
+    never nothing but noise; the base's pictures are nearer to true scenes so (excess 0.77, else 0.81).
     """
-    device, fine = noise.device, 6
-    grid = Grid(fine * len(substeps), device)
-    state, states = noise, [noise]
-    for place, count in enumerate(substeps):
-        for each in range(count):
-            step = torch.full((len(noise),), fine * place + fine // count * each, device=device)
-            velocity = teacher.guided(state, grid.timesteps[step], tokens, scale)
-            state = grid.move(state, velocity, step, fine // count)
-        states.append(state)
+    grid = Grid(steps * substeps, noise.device)
+    state, states, hidden = noise, [noise], teacher.embed(tokens)
+    for number in range(1, steps * substeps):
+        step = torch.full((len(noise),), number, device=noise.device)
+        state = grid.move(state, teacher.guided(state, grid.timesteps[step], hidden, scale), step)
+        if (number + 1) % substeps == 0:
+            states.append(state)
     return torch.stack(states, 1)
 
 
@@ -58,7 +58,8 @@ def kept_trajectories(
     count: int,
     shape: Sequence[int],
     guidance: tuple[float, float],
-    substeps: Sequence[int],
+    steps: int,
+    substeps: int,
     digest: str,
     seed: int,
 ) -> Trajectories:
@@ -67,7 +68,7 @@ def kept_trajectories(
     ``tokens`` (M, T) are of the scenes' captions, ``shape`` that of latents; guidance scales are drawn between the two
     of ``guidance``. ``digest`` tells teachers and scenes apart.
     """
-    told = json.dumps([digest, count, list(guidance), list(substeps), seed])
+    told = json.dumps([digest, count, list(guidance), steps, substeps, seed])
     file = work / f"trajectories-{hashlib.sha256(told.encode()).hexdigest()[:16]}.pt"
     if not file.exists():
         generator = torch.Generator().manual_seed(seed)
@@ -79,7 +80,7 @@ def kept_trajectories(
         for start in tqdm(range(0, count, TOGETHER), desc="the teacher paints", mininterval=5):
             part = slice(start, start + TOGETHER)
             begun, said, scales = (each.to(device) for each in (noise[part], tokens[scenes[part]], scale[part]))
-            parts.append(paint(teacher, begun, said, scales, substeps).half().cpu())
+            parts.append(paint(teacher, begun, said, scales, steps=steps, substeps=substeps).half().cpu())
         with replacing(file) as temporary:
             torch.save({"scenes": scenes, "scale": scale, "states": torch.cat(parts)}, temporary)
     return Trajectories(**torch.load(file, weights_only=True))
