@@ -1,8 +1,9 @@
-"""Train the narrow decoders: SnapFusion's, with half the channels, and MobileDiffusion's Lite one.
+"""Train decoders: SnapFusion's, with half the channels, MobileDiffusion's Lite one, and its full one for longer.
 
-Both start from the decoder of their VAE, cut to size. SnapFusion's learns to decode as the base's decoder does latents
-that were made from captions alone, by the base (Li et al. 2023, section 3.2). MobileDiffusion's learns to
-give back pictures that its VAE encoded (Zhao et al. 2023, section 4.1).
+They start from the decoder of their VAE, cut to size. SnapFusion's learns to decode as the base's decoder does latents
+that were made from captions alone, by the base (Li et al. 2023, section 3.2). MobileDiffusion's learn to give back
+pictures that its VAE encoded (Zhao et al. 2023, section 4.1); the full one goes back into the VAE, whose encoder stays
+as it is, so that a UNet's latents mean what they did.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class Task(NamedTuple):
 
     vae: str
     folder: str
+    """Where it is saved; the VAE's own, for the VAE's decoder."""
     channels: int
     widths: tuple[int, ...]
     description: str
@@ -43,16 +45,23 @@ class Task(NamedTuple):
 TASKS = {
     "snapfusion": Task(
         "mini-sd/vae",
-        "mini-snapfusion",
+        "mini-snapfusion/decoder",
         4,
         (8, 16, 32, 48),
         f"MSE with chroma ×{CHROMA:g} to the base's decoder on latents that it made from {PROMPTS:,} captions",
     ),
     "mobilediffusion": Task(
         "mini-mobilediffusion/vae",
-        "mini-mobilediffusion",
+        "mini-mobilediffusion/decoder",
         mobile_vae.CHANNELS,
         (16, 16, 24, 24),
+        f"MSE with chroma ×{CHROMA:g} to pictures that the VAE encoded",
+    ),
+    "mobilediffusion-full": Task(
+        "mini-mobilediffusion/vae",
+        "mini-mobilediffusion/vae",
+        mobile_vae.CHANNELS,
+        mobile_vae.WIDTHS,
         f"MSE with chroma ×{CHROMA:g} to pictures that the VAE encoded",
     ),
 }
@@ -86,7 +95,7 @@ def error(decoded: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
 def pairs(name: str, vae: AutoencoderKL, data: Pool, latents: torch.Tensor) -> Pairs:
     """Return a function from places in ``latents`` to latents in the VAE's scale and the pictures wanted of them."""
     device, unscaled = vae.device, latents / vae.config.scaling_factor
-    if name == "mobilediffusion":
+    if name != "snapfusion":
         return lambda chosen: (unscaled[chosen].to(device).float(), pixels(data.images[chosen.numpy()]).to(device))
     with torch.no_grad():
         wanted = torch.cat([vae.decode(part.to(device).float()).sample.half() for part in unscaled.split(100)])
@@ -124,7 +133,7 @@ def main() -> None:
         "batch": BATCH,
         "scenes": len(data),
         "data": data.digest,
-        "vae": folder_digest(given.out / task.vae),
+        "vae": folder_digest(given.out / task.vae, ("",) if given.decoder == "snapfusion" else unet.ENCODER),
     }
     training = Training(
         f"decoder-{given.decoder}",
@@ -145,8 +154,10 @@ def main() -> None:
 
     training.run(batch_loss)
     training.finish()
-    save_half(decoder, given.out / task.folder / "decoder")
     measured = quality(decoder.cpu(), vae.cpu(), pool(1000, "validation", work=given.work))
+    if task.folder == task.vae:
+        vae.load_state_dict(vae.state_dict() | decoder.state_dict())
+    save_half(vae if task.folder == task.vae else decoder, given.out / task.folder)
     training.record(given.out, measured)
     print(f"{training.name}: {training.step} steps, {training.seconds:.0f} s, {measured['psnr_db']:.2f} dB")
 

@@ -63,7 +63,7 @@ def main() -> None:
     recipe = {
         "loss": unet.description(capped, schedule),
         **batches.recipe,
-        "vae": folder_digest(folder / "vae"),
+        "vae": folder_digest(folder / "vae", unet.ENCODER),
         "text_encoder": folder_digest(base / "text_encoder"),
     }
     if relu:

@@ -199,10 +199,10 @@ def save_half(model: Any, folder: Path) -> None:
     write_atomic(file, json.dumps(config, indent=2) + "\n")
 
 
-def folder_digest(folder: Path) -> str:
-    """Return 16 hex digits of the tensors that a folder holds."""
+def folder_digest(folder: Path, parts: tuple[str, ...] = ("",)) -> str:
+    """Return 16 hex digits of the tensors that a folder holds, of those whose names begin with one of ``parts``."""
     (file,) = folder.glob("*.safetensors")
-    return tensors_digest(load_file(file))[:16]
+    return tensors_digest({name: each for name, each in load_file(file).items() if name.startswith(parts)})[:16]
 
 
 def options(

@@ -120,9 +120,13 @@ def latents_of(vae: AutoencoderKL, data: Pool) -> torch.Tensor:
     return scaled
 
 
+ENCODER = ("encoder.", "quant_conv.")
+"""The part of a VAE that decides what its latents are."""
+
+
 def kept_latents(vae: Path, data: Pool, work: Path) -> torch.Tensor:
     """Return ``latents_of`` all pictures by the VAE in the folder ``vae``, made once and kept in ``work``."""
-    file = work / f"latents-{folder_digest(vae)}-{data.digest}.pt"
+    file = work / f"latents-{folder_digest(vae, ENCODER)}-{data.digest}.pt"
     if not file.exists():
         with replacing(file) as temporary:
             torch.save(latents_of(AutoencoderKL.from_pretrained(vae).float(), data), temporary)
