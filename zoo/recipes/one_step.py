@@ -1,10 +1,9 @@
 """Make MobileDiffusion's UNet paint in one step: a DiffusionGAN (Zhao et al. 2023, after UFOGen, Xu et al. 2023).
 
-Generator and discriminator both start from the trained UNet. The generator tells the clean latents from noisy ones,
-half the time from nothing but noise; noise is put on what it tells and on true latents, and the discriminator, which
-reads the caption, too, says which is which. To its loss the squared error is added: to the true latents, and where
-there was nothing but noise, which tells nothing about them, to what the trained UNet makes of that noise in many steps
-(as in Luhman & Luhman 2021). With that alone it begins.
+Generator and discriminator both start from the trained UNet. The generator jumps from noise, or from further on the
+trained UNet's guided way, to clean latents; noise is put on these and on true latents, and the discriminator, which
+reads the caption, too, says which is which. To its loss the squared error is added: to where that way leads (Luhman &
+Luhman 2021), as noise tells nothing of true latents. With that alone it begins.
 """
 
 from __future__ import annotations
@@ -18,21 +17,20 @@ from torch.nn.functional import softplus
 from transformers import CLIPTextModel
 
 from ...adapters.networks.mobile_unet import MobileUNet
-from . import text_encoder, tokenizer, unet
+from . import unet
 from .checkpoint import MOBILEDIFFUSION, assemble, noise_schedule, remade
-from .data import pool
-from .sampled import Sampled, sample
+from .sampler import Grid, Predictor
 from .training import Training, folder_digest, options, save_half
+from .trajectories import kept_trajectories
 
 RATE = 2e-4
 JUMPS = 4
 """The generator learns to jump from this many timesteps: UFOGen's sampler takes 1 to 4 steps."""
-FIRST = 0.5
+FIRST = 0.75
 """How often it jumps from pure noise, which is all that one step needs."""
-PAINTED = 16_000
-"""Pictures that the trained UNet makes first."""
-SAMPLER = "decoder=full,scheduler=ddim,steps=16,guidance=3"
-ALONE = 1000
+PAINTED, SUBSTEPS, GUIDANCE = 12_000, 6, 3.0
+"""The trained UNet's trajectories: how many, its steps within each jump, and the guidance scale."""
+ALONE = 6000
 """So many steps go by before the discriminator joins in."""
 RENOISED = 750
 """The discriminator sees latents with the noise of a timestep below this one, and below that of the jump."""
@@ -43,7 +41,6 @@ ADVERSARIAL = 0.1
 class Duel(nn.Module):
     """The generator, the discriminator, and the frozen text encoder."""
 
-    jumps: torch.Tensor
     kept: torch.Tensor
 
     def __init__(self, text: CLIPTextModel, trained: MobileUNet) -> None:
@@ -55,10 +52,7 @@ class Duel(nn.Module):
         nn.init.zeros_(self.discriminator.conv_out.weight)
         nn.init.zeros_(self.discriminator.conv_out.bias)
         self.text_encoder = text.requires_grad_(False)
-        schedule = noise_schedule(timestep_spacing="trailing")
-        schedule.set_timesteps(JUMPS)
-        self.register_buffer("jumps", schedule.timesteps.flip(0))
-        self.register_buffer("kept", schedule.alphas_cumprod)
+        self.register_buffer("kept", noise_schedule().alphas_cumprod)
 
     def renoised(self, latents: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
         """Return latents with the noise of timesteps (B,)."""
@@ -68,7 +62,7 @@ class Duel(nn.Module):
     def loss(
         self,
         latents: torch.Tensor,
-        painted: Sampled,
+        states: torch.Tensor,
         tokens: torch.Tensor,
         generator: torch.Generator,
         *,
@@ -76,21 +70,20 @@ class Duel(nn.Module):
     ) -> torch.Tensor:
         """Return the sum of both networks' losses; no gradient of one's loss reaches the other.
 
-        ``latents`` (B, C, h, w) are true ones, ``painted`` others of the same captions, made of a known noise. A
+        ``latents`` (B, C, h, w) are true ones, ``states`` (B, JUMPS + 1, C, h, w) trajectories of the same captions. A
         generator that is ``alone`` has the squared error only.
         """
         count, device = len(latents), latents.device
-        place = torch.randint(JUMPS, (count,), generator=generator)
-        place[torch.rand(count, generator=generator) < FIRST] = JUMPS - 1
-        timesteps = self.jumps[place.to(device)]
-        noise, other = (torch.randn(latents.shape, generator=generator).to(device) for _ in range(2))
+        place = torch.randint(1, JUMPS, (count,), generator=generator)
+        place[torch.rand(count, generator=generator) < FIRST] = 0
+        timesteps = Grid(JUMPS, device).timesteps[place.to(device)]
+        other = torch.randn(latents.shape, generator=generator).to(device)
         hidden = self.text_encoder(tokens)[0]
-        blind = (place == JUMPS - 1).to(device).view(-1, 1, 1, 1)
-        noisy = torch.where(blind, painted.noise, self.renoised(latents, noise, timesteps))
+        noisy = states[torch.arange(count), place]
         kept = self.kept[timesteps].view(-1, 1, 1, 1)
         velocity = self.generator(noisy, timesteps, hidden, return_dict=False)[0]
         told = kept.sqrt() * noisy - (1 - kept).sqrt() * velocity
-        missed: torch.Tensor = (told - torch.where(blind, painted.latents, latents)).square().mean()
+        missed: torch.Tensor = (told - states[:, -1]).square().mean()
         if alone:
             return RECONSTRUCTION * missed
         share = torch.rand(count, generator=generator).to(device)
@@ -107,27 +100,34 @@ class Duel(nn.Module):
 
 def main() -> None:
     """Train and save."""
-    given = options("Make the mini MobileUNet paint in one step.", steps=3000)
+    given = options("Make the mini MobileUNet paint in one step.", steps=10_000)
     torch.manual_seed(given.seed)
     trained, base = given.out / "mini-mobilediffusion", given.out / "mini-sd"
-    data = pool(given.scenes, work=given.work)
-    latents = unet.kept_latents(trained / "vae", data, given.work)
-    tokens = text_encoder.encode(tokenizer.write(given.work / "tokenizer"), data.captions)
-    often = unet.Draw(data.captions, unet.SETTLED).at(0)
-    drawn = torch.multinomial(often, PAINTED, generator=torch.Generator().manual_seed(given.seed))
-    captions = [data.captions[place] for place in drawn.tolist()]
-    painted = sample("mobilediffusion", trained, SAMPLER, captions, given.work)
+    batches = unet.Batches(trained / "vae", given)
+    start = folder_digest(trained / "unet")
+    text = CLIPTextModel.from_pretrained(base / "text_encoder").float()
+    network = MobileUNet.from_pretrained(trained / "unet").float()
+    painted = kept_trajectories(
+        Predictor(text, network, batches.empty).eval(),
+        batches.draw.at(0),
+        batches.tokens,
+        given.work,
+        count=PAINTED,
+        shape=batches.latents.shape[1:],
+        guidance=(GUIDANCE, GUIDANCE),
+        steps=JUMPS,
+        substeps=SUBSTEPS,
+        digest=f"{start} {batches.data.digest}",
+        seed=given.seed,
+    )
     recipe = {
         "loss": f"adversarial × {ADVERSARIAL:g} from step {ALONE:,} on, on latents noised to below {RENOISED}; "
-        f"squared error × {RECONSTRUCTION:g}; {FIRST:.0%} of jumps from pure noise, to {PAINTED:,} pictures "
-        f"of its own ({SAMPLER})",
-        "batch": unet.BATCH,
-        "scenes": len(data),
-        "data": data.digest,
-        "start": folder_digest(trained / "unet"),
+        f"squared error × {RECONSTRUCTION:g} to the ends of {PAINTED:,} trajectories of its own "
+        f"({JUMPS * SUBSTEPS - 1} steps, guidance {GUIDANCE:g}), {100 * FIRST:g} % of jumps from pure noise",
+        **batches.recipe,
+        "start": start,
     }
-    text = CLIPTextModel.from_pretrained(base / "text_encoder").float()
-    duel = Duel(text, MobileUNet.from_pretrained(trained / "unet").float())
+    duel = Duel(text, network)
     training = Training(
         "one_step",
         duel,
@@ -142,12 +142,12 @@ def main() -> None:
 
     def batch_loss(generator: torch.Generator) -> torch.Tensor:
         chosen = torch.randint(PAINTED, (unet.BATCH,), generator=generator)
-        scenes = drawn[chosen]
-        true, *made = (
-            part.float().to(training.device) for part in (latents[scenes], *(each[chosen] for each in painted))
+        scenes = painted.scenes[chosen]
+        true, states, tokens = (
+            each.to(training.device)
+            for each in (batches.latents[scenes].float(), painted.states[chosen].float(), batches.tokens[scenes])
         )
-        alone = training.step < ALONE
-        return duel.loss(true, Sampled(*made), tokens[scenes].to(training.device), generator, alone=alone)
+        return duel.loss(true, states, tokens, generator, alone=training.step < ALONE)
 
     training.run(batch_loss)
     training.finish()
