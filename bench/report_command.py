@@ -30,7 +30,7 @@ def report_command(
 
     check_link(link)
     if len(runs) > 1 and (html or markdown):
-        asked = {"html": html, "markdown": markdown, "embed": embed, "link": link, "json_": as_json}
+        asked = {"html": html, "markdown": markdown, "embed": embed, "link": link, "json_": as_json, "methods": None}
         compare_command(runs[0], runs[1:], {**asked, "device": "auto", "weights": None, "offline": offline})
         return
     found = [load_run(path) for path in runs]

@@ -15,12 +15,23 @@ EXAMPLES = """
   bench compare runs/main runs/change
 
   bench compare runs/main runs/change runs/other --html compare.html --markdown compare.md
+
+  bench compare runs/coco5k --methods 'sd15,snapfusion[steps=8]'
 """
 
 
 def compare(
     base: Annotated[Path, typer.Argument(metavar="BASE", help="A run's folder, or a baseline file.")],
-    heads: Annotated[list[Path], typer.Argument(metavar="HEAD...", help="Those that are held against it.")],
+    heads: Annotated[
+        list[Path] | None, typer.Argument(metavar="HEAD...", help="Those that are held against it.", show_default=False)
+    ] = None,
+    methods: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B...",
+            help="Rows of one run, the others against the first: their names, or as much as tells them apart.",
+        ),
+    ] = None,
     html: Annotated[Path | None, typer.Option(help="Write the report, with pictures side by side, here.")] = None,
     markdown: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write it as GitHub's Markdown here; - prints it.")
@@ -32,8 +43,8 @@ def compare(
     offline: Offline = False,
     json_: Json = False,
 ) -> int:
-    """Show how the numbers and pictures of runs differ from those of a first, with intervals and without a verdict."""
+    """Show how numbers and pictures of runs, or of rows of one, differ from a first, with intervals and no verdict."""
     asked = dict(locals())
     from ..gating.command import compare_command
 
-    return compare_command(base, heads, asked)
+    return compare_command(base, heads or [], asked)

@@ -366,5 +366,5 @@ def _seconds(method: str, base: Result, head: Result) -> Iterator[Difference]:
             yield Difference(
                 method, f"{SECONDS}{stage}", "time", base.latency[stage].median_s, head.latency[stage].median_s,
                 n=head.latency[stage].n, required=False,
-                reason="seconds of two runs differ by what else the machine did, and are not judged",
+                reason="seconds differ by what else the machine did, and are not judged",
             )  # fmt: skip

@@ -15,7 +15,7 @@ from ...reports.ab import load_ab
 from ...reports.schema import load_run
 from ..saved import COMPARISON, COMPARISON_TEXT, GATE, rewrite
 from ..startup import device_of, exact_arithmetic, finder, quiet_libraries
-from .sides import Looker, RunSide, Side, open_side
+from .sides import Looker, RunSide, Side, open_side, rows_of
 from .thresholds import Thresholds, load_thresholds
 
 if TYPE_CHECKING:
@@ -66,20 +66,21 @@ def keep(found: Gate, run: Path, embed: Embed = "thumbnails") -> None:
 
 
 def compare_command(base: Path, heads: Sequence[Path], asked: Mapping[str, Any]) -> int:
-    """``bench compare``: print the same rows without a verdict, of each run against the first; write their report."""
+    """``bench compare``: print the same rows without a verdict, of all against the first; write their report."""
     from .gate import compare
     from .imported import imported
-    from .report import comparison_text
+    from .report import Against, comparison, comparison_text
 
     check_link(asked["link"])
     printed = asked["markdown"] == Path("-")
     if printed and asked["json_"]:
         raise BenchError("--json and --markdown -: choose one")
-    found = [timed for head in heads if (timed := imported(base, head, judged=False))]
+    found, told = [timed for head in heads if (timed := imported(base, head, judged=False))], None
     if not found:
-        looker, first = looker_of(asked), open_side(base)
-        found = [compare(first, open_side(head), looker) for head in heads]
-    told = side_by_side(base, list(zip(heads, found, strict=True))) if asked["html"] or asked["markdown"] else None
+        looker, (first, *others) = looker_of(asked), _compared(base, heads, asked["methods"])
+        found = [compare(first, other, looker) for other in others]
+        if asked["html"] or asked["markdown"]:
+            told = comparison(first, [Against(*each) for each in zip(others, found, strict=True)])
     if asked["html"] or (asked["markdown"] and not printed):
         _written(told, asked["html"], None if printed else asked["markdown"], asked)
     if printed and told:
@@ -90,6 +91,14 @@ def compare_command(base: Path, heads: Sequence[Path], asked: Mapping[str, Any])
         for one in found:
             _print(one, {**asked, "markdown": printed})
     return 0
+
+
+def _compared(base: Path, heads: Sequence[Path], methods: str | None) -> Sequence[Side]:
+    """The first and what is held against it: runs, or rows of one."""
+    if bool(heads) == bool(methods):
+        raise BenchError(f"'{base}' alone: name a run to hold against it, or rows of it by --methods" if not heads
+                         else "--methods compares rows of one run: leave out either it or the other runs")  # fmt: skip
+    return rows_of(open_side(base), methods) if methods else [open_side(run) for run in (base, *heads)]
 
 
 def check_link(link: str | None) -> None:

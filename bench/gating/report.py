@@ -11,9 +11,10 @@ from ...reports.comparison import Change, Comparison, Member, member_names
 from ...reports.facts import Judged
 from ...reports.grid import Cell, Column, Footnotes, Row, Table
 from ...reports.identity import mismatch
+from ...reports.names import short_names
 from ...reports.write import address_beside
 from .gate import Gate, GateRow
-from .sides import Side, match
+from .sides import RowSide, Side, match
 from .text import change_text, gate_table, is_idle, metric_title, number
 
 if TYPE_CHECKING:
@@ -32,9 +33,13 @@ class Against(NamedTuple):
 def comparison(base: Side, heads: Sequence[Against]) -> Comparison:
     """Put a base and what was found of the others side by side; a verdict is shown where there is one other alone."""
     sides = [base, *(head.side for head in heads)]
-    names = member_names([side.name for side in sides])
+    paths = [side.name for side in sides]
+    if isinstance(base, RowSide):
+        paths = list(short_names(paths).values())
+    names = member_names(paths)
     members = [
-        Member(name, side.name, side.run, side.listed, side.frame) for name, side in zip(names, sides, strict=True)
+        Member(name, path, side.run, side.listed, side.frame)
+        for name, path, side in zip(names, paths, sides, strict=True)
     ]
     rows = _Rows(base, heads)
     verdict = heads[0].found.verdict if len(heads) == 1 else None

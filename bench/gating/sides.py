@@ -25,6 +25,7 @@ from ...metrics.features import FeatureSet
 from ...metrics.metric import CannotMeasure
 from ...metrics.sample import Sample
 from ...metrics.setup import Setup
+from ...reports.names import short_names
 from ...reports.schema import Picture, Result, Run, load_run
 from ..progress import task
 from ..references import find_reference
@@ -194,6 +195,61 @@ class RunSide(Side):
         return read_scores(self.directory / "scores.parquet")
 
 
+class RowSide(Side):
+    """One row of a run as if it were all of it, to be held against another."""
+
+    def __init__(self, whole: Side, method: str) -> None:
+        self.whole, self.method = whole, method
+        self.run = whole.run.model_copy(update={"results": [whole.result(method)]})
+        self.name = method
+
+    def pictures(self, method: str) -> Mapping[Place, Taken]:
+        return self.whole.pictures(method)
+
+    def features(self, method: str, network: str, transform: str, places: Sequence[Place], looker: Looker) -> Rows:
+        return self.whole.features(method, network, transform, places, looker)
+
+    def reference(self, network: str, identity: str) -> FeatureSet | None:
+        return self.whole.reference(network, identity)
+
+    @property
+    def listed(self) -> Sequence[Picture]:
+        return [picture for picture in self.whole.listed if picture.method == self.method]
+
+    def _frame(self) -> pd.DataFrame:
+        frame = self.whole.frame
+        return frame[frame["method"] == self.method]
+
+
+def rows_of(whole: Side, given: str) -> list[RowSide]:
+    """Return the rows of a run that are listed with commas between.
+
+    Each is named in full, by what tells it from the run's others (``sd15[steps=8]``), or by how it alone begins.
+    Raises BenchError for fewer than two, or one that the run does not have.
+    """
+    from ...adapters.spec import split_list
+
+    known = [result.method for result in whole.run.results]
+    found = [_named(name, known, whole.name) for name in split_list(given)]
+    if len(set(found)) < 2:
+        raise BenchError(f"--methods '{given}' is one row: name the first and those that are held against it")
+    return [RowSide(whole, method) for method in dict.fromkeys(found)]
+
+
+def _named(name: str, known: Sequence[str], run: str) -> str:
+    short = short_names(known)
+    tests: list[Callable[[str], bool]] = [
+        lambda method: method == name,
+        lambda method: short[method] == name,
+        lambda method: method.startswith(name),
+    ]
+    fitting = next(filter(None, ([method for method in known if test(method)] for test in tests)), [])
+    if len(fitting) == 1:
+        return fitting[0]
+    said = f"{len(fitting)} rows" if fitting else "no row"
+    raise BenchError(f"{said} of '{run}' can be meant by '{name}': it has {', '.join(fitting or known)}")
+
+
 def read_scores(file: Path | io.BytesIO, name: str | None = None) -> pd.DataFrame:
     """Read per-picture scores; BenchError where the file is missing or broken."""
     import pandas as pd
@@ -288,6 +344,8 @@ def match(base: Side, head: Side) -> Matched:
     A change of an option (``sd15[steps=8]`` to ``sd15[steps=4]``) renames a method, and is what a gate is to judge.
     Raises BenchError where both have none in common.
     """
+    if isinstance(base, RowSide) and isinstance(head, RowSide):
+        return Matched([Pair(base, head, base.method, head.method)], [], [], [])
     names = [[result.method for result in side.run.results] for side in (base, head)]
     pairs = [Pair(base, head, name, name) for name in names[0] if name in names[1]]
     left = [[name for name in side if name not in other] for side, other in (names, names[::-1])]

@@ -157,7 +157,7 @@ def _notes(found: Gate) -> Iterator[str]:
     if idle["count"]:
         yield f"{idle['count']} counts of parameters, multiply-adds and forwards have not changed."
     if idle["time"]:
-        yield "Seconds of two runs differ by what else the machine did, and are not judged; those of 'bench ab' are."
+        yield "Seconds differ by what else the machine did, and are not judged; those of 'bench ab' are."
     yield from found.notes
 
 

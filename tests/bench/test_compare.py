@@ -185,3 +185,36 @@ def test_a_baseline_has_numbers_and_no_pictures(made: Callable[..., Path], bench
     assert code == 0, err
     text = page.read_text(encoding="utf-8")
     assert "no picture" in text and "-0.0300" in text
+
+
+def test_rows_of_one_run_are_held_against_each_other(made: Callable[..., Path], bench: Bench, tmp_path: Path) -> None:
+    run, page = made("main", [0.01, 0.03], method="m[steps=2]"), tmp_path / "c.html"
+    code, out, _ = bench("compare", run, "--methods", "same,m", "--json", "--html", page, "--offline")
+    found = json.loads(out)
+    row = next(row for row in found["rows"] if row["metric"] == "clip_score")
+    assert code == 0 and (found["base"]["path"], found["head"]["path"]) == ("same", "m[steps=2]")
+    assert row["method"] == "m[steps=2]" and row["paired"] and row["change"] == pytest.approx(0.02)
+    assert row["interval"][0] == pytest.approx(0.02 - 0.0066, abs=2e-4)  # Student's: 0.0104 · 2.201 / √12
+    assert (found["only_base"], found["only_head"]) == ([], [])
+    assert "m against same" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--methods", "same"], "is one row"),
+        (["--methods", "same,m"], "2 rows"),
+        (["--methods", "same,other"], "no row"),
+        (["OTHER", "--methods", "same,m1"], "leave out either"),
+        ([], "alone"),
+    ],
+)
+def test_what_is_to_be_compared_is_named_without_doubt(
+    made: Callable[..., Path], bench: Bench, given: list[str], said: str
+) -> None:
+    run = made("main", method="m1")
+    text = json.loads((run / "run.json").read_text())
+    text["results"].append({**text["results"][1], "method": "m2"})
+    (run / "run.json").write_text(json.dumps(text))
+    code, _, err = bench("compare", run, *given, "--offline")
+    assert code == 2 and said in err and len(err.splitlines()) == 1
