@@ -81,10 +81,17 @@ class Plan:
     """Which kind of case a prompt is, by its id, where the dataset tells them apart."""
 
 
-def find_dataset(options: Options) -> Dataset:
-    """Return the suite's dataset, or the user's own photos or prompts where the suite takes such."""
+def find_dataset(options: Options, other: str | None = None) -> Dataset:
+    """Return the suite's dataset, or the user's own photos or prompts where the suite takes such.
+
+    ``other`` is a dataset of a row's own. Raises BenchError where the user has said what all rows are to be made of.
+    """
     from ..datasets.prompts import PromptFile
 
+    if other is not None:
+        if options.images is not None or options.prompts is not None:
+            raise BenchError(f"takes dataset '{other}': leave out {'--prompts' if options.prompts else '--images'}")
+        return DATASETS.get(other).using(options.weights)
     dataset = DATASETS.get(options.suite.dataset).using(options.weights)
     if options.images is not None:
         own = dataset.at(options.images)
@@ -137,7 +144,9 @@ def limit_notes(options: Options, total: int) -> list[str]:
 
 def _spread(options: Options) -> list[tuple[Method, Swept | None]]:
     suite, sweep = options.suite, options.suite.sweep
-    named = suite.methods if options.methods is None else [Method(method=text) for text in split_list(options.methods)]
+    own = {method.method: method for method in suite.methods}
+    asked = list(own) if options.methods is None else split_list(options.methods)
+    named = [own.get(text) or Method(method=text) for text in asked]
     named = [method.model_copy(update={"n": method.n or suite.n}) for method in named]
     placed = [method.method for method in named if PLACE in method.method]
     _check_places(suite, [method.method for method in named], placed)

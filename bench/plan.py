@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -43,40 +43,75 @@ def make_plan(options: Options, directory: Path) -> Plan:
 
 def plan_methods(options: Options) -> Plan:
     """Plan a suite that makes pictures from prompts."""
-    dataset, sampling = find_dataset(options), options.suite.sampling
-    prompts = {prompt.id: prompt for prompt in dataset.prompts(data_root(options.data_root))}
-    usable, skipped = _usable(options, {name: prompt.text for name, prompt in prompts.items()})
-    kept = set.intersection(set(prompts), *(item.prompts for item in usable if item.prompts is not None))
-    if not kept:
-        raise BenchError("no prompt has a picture in every folder given: run the folders one by one")
-    most = max((item.method.n or len(prompts) for item in usable), default=0)
-    used = [prompt for name, prompt in prompts.items() if name in kept][: options.limit][:most]
+    sampling, root = options.suite.sampling, data_root(options.data_root)
+    own = _Source(find_dataset(options), root)
+    sources: dict[str | None, _Source] = {None: own}
+    usable, skipped = _usable(options, sources)
+    for name, source in sources.items():
+        source.choose([item for item in usable if item.method.dataset == name], options.limit)
     rows: list[Row] = []
-    notes = [*dataset.notes(data_root(options.data_root)), *options.place_notes]
+    notes = [*own.dataset.notes(root), *options.place_notes]
     for item in usable:
         try:
-            requests, short = _requests(options, dataset, item, used[: item.method.n])
+            requests, short = _requests(options, sources[item.method.dataset], item)
             notes += [f"{item.method.method}: {short}"] if short else []
             row = ImportedPicturesRow if options.imported else AdapterRow
             given = item.method.method, item.adapter, requests, *item.place, item.written
             rows.append(row(*given, DeviceOptions(force_export=options.force_export)))
+            rows[-1].dataset = item.method.dataset
         except BenchError as error:
             skip(options, skipped, item.method.method, error)
     notes += [
-        f"{item.method.method} has pictures for {len(item.prompts):,} of {len(prompts):,} prompts"
+        f"{item.method.method} has pictures for {len(item.prompts):,} of {len(own.prompts):,} prompts"
         for item in usable
         if item.prompts is not None
     ]
-    notes += limit_notes(options, len(kept))
+    notes += _notes_on_others(rows, sources)
+    notes += limit_notes(options, own.kept)
     widest = max((_width(item.method, sampling) for item in usable), default=sampling.size)
     batch = options.batch_size or default_batch(sampling.size, widest, options.device)
-    root = data_root(options.data_root)
+    named = {source.dataset.name: source for source in sources.values()}
 
     def asked(request: Request, kind: str) -> Pixels | None:
-        return dataset.asked(root, prompts[request.prompt_id], kind, request.height, request.width)
+        source = named[request.dataset]
+        return source.dataset.asked(root, source.prompts[request.prompt_id], kind, request.height, request.width)
 
-    kinds = {prompt.id: kind for prompt in used if (kind := dataset.kind_of(prompt))}
-    return Plan(rows, skipped, None, len(used), len(prompts), notes, batch, asked, kinds)
+    kinds = {
+        prompt.id: kind
+        for source in sources.values()
+        for prompt in source.used
+        if (kind := source.dataset.kind_of(prompt))
+    }
+    return Plan(rows, skipped, None, len(own.used), len(own.prompts), notes, batch, asked, kinds)
+
+
+class _Source:
+    """The prompts of a dataset, and those of them that rows are made of."""
+
+    def __init__(self, dataset: Dataset, root: Path) -> None:
+        """Raises BenchError where the dataset is not at hand."""
+        self.dataset = dataset
+        self.prompts = {prompt.id: prompt for prompt in dataset.prompts(root)}
+        self.used: list[Prompt] = []
+        self.kept = len(self.prompts)
+
+    def choose(self, items: Sequence[_Usable], limit: int | None) -> None:
+        """Settle on the prompts of ``items``; BenchError where there is none that all of them can serve."""
+        kept = set.intersection(set(self.prompts), *(item.prompts for item in items if item.prompts is not None))
+        if not kept:
+            raise BenchError("no prompt has a picture in every folder given: run the folders one by one")
+        most = max((item.method.n or len(self.prompts) for item in items), default=0)
+        self.used = [prompt for name, prompt in self.prompts.items() if name in kept][:limit][:most]
+        self.kept = len(kept)
+
+
+def _notes_on_others(rows: Sequence[Row], sources: Mapping[str | None, _Source]) -> Iterator[str]:
+    """Say which rows are of other prompts than the suite's."""
+    for name, source in sources.items():
+        if name is not None and (of := [row for row in rows if row.dataset == name]):
+            counts = sorted({len(row.jobs) for row in of})
+            some = " to ".join(f"{count:,}" for count in (counts if len(counts) < 3 else (counts[0], counts[-1])))
+            yield f"of {some} of the {len(source.prompts):,} prompts of {name}: {', '.join(row.method for row in of)}"
 
 
 class _Usable(NamedTuple):
@@ -89,7 +124,8 @@ class _Usable(NamedTuple):
     """The method as the suite writes it."""
 
 
-def _usable(options: Options, texts: Mapping[str, str]) -> tuple[list[_Usable], list[Skipped]]:
+def _usable(options: Options, sources: dict[str | None, _Source]) -> tuple[list[_Usable], list[Skipped]]:
+    """The methods that can run, and the others; ``sources`` gets the datasets that rows have of their own."""
     sampling = options.suite.sampling
     settings = Settings(sampling.scheduler, sampling.steps, sampling.guidance)
     found: list[_Usable] = []
@@ -97,6 +133,9 @@ def _usable(options: Options, texts: Mapping[str, str]) -> tuple[list[_Usable], 
     for method in methods_of(options):
         try:
             _check_no_codec(method.method, options.suite.name)
+            if method.dataset not in sources:
+                sources[method.dataset] = _Source(find_dataset(options, method.dataset), data_root(options.data_root))
+            texts = {name: prompt.text for name, prompt in sources[method.dataset].prompts.items()}
             bare, own = take_place(method.method)
             imported = options.imported and pictures_of(options.imported, method.method)
             adapter = imported or make_adapter(bare, settings)
@@ -131,9 +170,7 @@ def _check_no_codec(text: str, suite: str) -> None:
         raise BenchError(f"'{text}' is a codec, suite '{suite}' takes methods: add --suite decoders")
 
 
-def _requests(
-    options: Options, dataset: Dataset, item: _Usable, prompts: Sequence[Prompt]
-) -> tuple[list[Request], str | None]:
+def _requests(options: Options, source: _Source, item: _Usable) -> tuple[list[Request], str | None]:
     """Return a request per prompt and sample with all that the method needs, and a note where prompts lack some of it.
 
     Raises BenchError where the dataset has no such thing, or no prompt has it.
@@ -142,6 +179,7 @@ def _requests(
     seed = options.suite.seed if options.seed is None else options.seed
     plain = Request("", "", sampling.negative_prompt, seed, 0, sampling.size, _width(item.method, sampling))
     traits = item.adapter.traits
+    dataset, prompts = source.dataset, source.used[: item.method.n]
     supplied = [supply(dataset, data_root(options.data_root), traits, prompt, plain) for prompt in prompts]
     full = [request for request in supplied if isinstance(request, Request)]
     lacks = [what for what in supplied if isinstance(what, str)]
@@ -173,7 +211,7 @@ def supply(dataset: Dataset, root: Path, traits: Traits, prompt: Prompt, plain: 
     return dataclasses.replace(
         plain, prompt_id=prompt.id, prompt=prompt.text, conditions=tuple(conditions), regions=regions,
         background=dataset.background(prompt) if regions else None,
-        source=source and source.picture, source_prompt=source.prompt if source else "",
+        source=source and source.picture, source_prompt=source.prompt if source else "", dataset=dataset.name,
     )  # fmt: skip
 
 

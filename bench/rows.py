@@ -72,6 +72,8 @@ class Row(ABC):
     """One method on the run's prompts or photos."""
 
     method: str
+    dataset: str | None = None
+    """Whose prompts it is made of, where these are not the suite's."""
     written: str
     """The method as the suite writes it, without the place where this row runs."""
     size: tuple[int, int]

@@ -20,7 +20,7 @@ from ..datasets.images import load_rgb
 from ..datasets.request import Pixels, Request
 from ..metrics import METRICS
 from ..metrics.engine import Engine, MissingReference, Reference, Setup
-from ..metrics.metric import ASKED
+from ..metrics.metric import ASKED, Observer
 from ..metrics.sample import Asked, Sample
 from ..metrics.value import MetricValue
 from ..reports.gallery import MASK, REGIONS, SOURCE, Embed, choose
@@ -161,9 +161,12 @@ class Measuring:
         for name in self.by_kind:
             of_single_pictures(name)
         self.asked = plan.asked
-        self.unknown: dict[str, str] = {}
-        """Why the dataset cannot tell what its pictures should show, by kind."""
-        self.kinds = self._kinds(plan) if plan.reference is None else set()
+        self.dataset = suite.dataset
+        self.unknown: dict[tuple[str | None, str], str] = {}
+        """Why a dataset cannot tell what its pictures should show, by kind; None for the suite's."""
+        self.known = self._known(plan) if plan.reference is None else {}
+        """What can be asked of pictures, by dataset."""
+        kinds: set[str] = set().union(*self.known.values())
         setup = Setup(
             clip_model=suite.clip.model,
             clip_pretrained=suite.clip.pretrained,
@@ -174,7 +177,7 @@ class Measuring:
             weights=options.weights,
             cache=cache_dir() / "features",
             caption_reader=SceneReader(),
-            observers=observers_of(find_dataset(options), self.kinds, options.weights) if self.kinds else {},
+            observers=self._observers(options, kinds),
         )
         self.engine = Engine(setup)
         self.reference_method = None if options.reference else suite.reference_method
@@ -182,15 +185,16 @@ class Measuring:
         self.drift_bases = bases_of(plan.rows)
         own = plan.reference is None and self.reference_method is None
         self.reference = reference_of(options, self.names) if own else None
+        self.given = options.reference is not None
         self.prompted = plan.reference is None
         problems = self.engine.check(
             self.names,
             has_prompts=self.prompted,
             has_targets=plan.reference is not None,
             reference=self.reference if self.base is None else [_to_be_made(job) for job in self.base.jobs],
-            asked=self.kinds,
+            asked=kinds,
         )
-        problems = {name: self._why(name, problem) for name, problem in problems.items()}
+        problems = {name: self._why(name, problem, None) for name, problem in problems.items()}
         if problems and (options.metrics is not None or options.strict):
             kind = "codecs, which have no prompts" if plan.reference else "prompts, which have no targets"
             raise BenchError("; ".join(f"{name}: {why}" for name, why in problems.items()) + f" (a suite of {kind})")
@@ -202,11 +206,13 @@ class Measuring:
         """Return the row's metrics; what cannot be had comes back without a value and with the reason."""
         if row is self.reference_row:
             return {}
-        samples = [self._sample(job) for job in row.jobs]
+        samples = [self._sample(job, row.dataset) for job in row.jobs]
         with task(f"{row.method} metrics", len(samples)) as report:
             values = self.engine.measure(samples, self.names, reference=self._reference(row), progress=report)
         values = {
-            name: value.model_copy(update={"reason": self._why(name, value.reason)}) if value.reason else value
+            name: value.model_copy(update={"reason": self._why(name, value.reason, row.dataset)})
+            if value.reason
+            else value
             for name, value in values.items()
         }
         values |= self._drift(row)
@@ -235,6 +241,10 @@ class Measuring:
 
     def _reference(self, row: Row) -> Reference:
         if self.reference_method is None:
+            if row.dataset and self.reference is not None and not self.given:
+                return MissingReference(
+                    f"the reference is of dataset '{self.dataset}', the pictures of '{row.dataset}'"
+                )
             return self.reference
         if self.base is None or any(job.key not in self.store.records for job in self.base.jobs):
             return MissingReference(f"needs a row '{self.reference_method}', and this run has none")
@@ -242,29 +252,40 @@ class Measuring:
             return MissingReference("the pictures of this row are what the others are compared with")
         return [self._stored(job.key, job.key) for job in self.base.jobs]
 
-    def _kinds(self, plan: Plan) -> set[str]:
-        """What the metrics hold pictures against, of what the dataset knows at all."""
+    def _known(self, plan: Plan) -> dict[str | None, set[str]]:
+        """What the metrics hold pictures against, of what each dataset knows at all."""
         wanted = {need for name in self.names for need in METRICS.get(name).needs if need in ASKED}
-        request = next((row.jobs[0].source for row in plan.rows if row.jobs), None)
-        return {kind for kind in wanted if request and self._is_known(plan, request, kind)}
+        first = {row.dataset: row.jobs[0].source for row in reversed(plan.rows) if row.jobs}
+        return {
+            dataset: {kind for kind in wanted if self._is_known(plan, request, kind, dataset)}
+            for dataset, request in first.items()
+        }
 
-    def _is_known(self, plan: Plan, request: Request, kind: str) -> bool:
+    def _is_known(self, plan: Plan, request: Request, kind: str, dataset: str | None) -> bool:
         try:
             plan.asked(request, kind)
         except BenchError as error:
-            self.unknown[kind] = str(error)
-        return kind not in self.unknown
+            self.unknown[dataset, kind] = str(error)
+        return (dataset, kind) not in self.unknown
 
-    def _why(self, name: str, problem: str) -> str:
+    def _observers(self, options: Options, kinds: set[str]) -> dict[str, Observer]:
+        """Who looks at the pictures; of one kind the same for all rows, and so that of the first dataset to know it."""
+        found: dict[str, Observer] = {}
+        for name in self.known if kinds else ():
+            found = {**observers_of(find_dataset(options, name), kinds, options.weights), **found}
+        return found
+
+    def _why(self, name: str, problem: str, dataset: str | None) -> str:
         """Why a metric cannot be computed: ``problem``, unless more is known of what it needs."""
-        return next((self.unknown[need] for need in METRICS.get(name).needs if need in self.unknown), problem)
+        needs = METRICS.get(name).needs
+        return next((self.unknown[dataset, need] for need in needs if (dataset, need) in self.unknown), problem)
 
-    def _sample(self, job: Job) -> Sample:
+    def _sample(self, job: Job, dataset: str | None) -> Sample:
         target = self._stored(self.targets[job.prompt_id], job.prompt_id) if self.reference_row else None
-        return self._stored(job.key, job.key, job.prompt, target, self._asked(job))
+        return self._stored(job.key, job.key, job.prompt, target, self._asked(job, dataset))
 
-    def _asked(self, job: Job) -> dict[str, Asked]:
-        found = {kind: self.asked(job.source, kind) for kind in sorted(self.kinds)}
+    def _asked(self, job: Job, dataset: str | None) -> dict[str, Asked]:
+        found = {kind: self.asked(job.source, kind) for kind in sorted(self.known.get(dataset, ()))}
         return {kind: Asked(pixels.digest, pixels.read) for kind, pixels in found.items() if pixels is not None}
 
     def _stored(
@@ -330,6 +351,7 @@ def _result(row: Row, facts: Facts, measuring: Measuring, store: Store, swept: S
         cost=facts.cost,
         codec=facts.codec,
         swept=swept,
+        dataset=row.dataset,
         notes=[*facts.notes, *_notes(records), *timing.notes(records)],
     )
 

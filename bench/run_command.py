@@ -72,11 +72,11 @@ def print_run(run: Run) -> None:
     """Print the main table of a run with its footnotes."""
     from rich.console import Console
 
-    from ..reports.console import console_table, footnotes
+    from ..reports.console import console_run
 
     console = Console(width=None if sys.stdout.isatty() else 160)
-    console.print(console_table(run, console.width))
-    console.print(footnotes(run))
+    for part in console_run(run, console.width):
+        console.print(part)
 
 
 def _options(asked: dict[str, Any], suite: Suite) -> Options:

@@ -25,6 +25,8 @@ class Method(_Part):
     """At most so many prompts, where the method is expensive; None for the suite's ``n``."""
     width: int | None = Field(default=None, ge=8)
     """In pixels, in place of the suite's: plain pictures beside panoramas."""
+    dataset: str | None = None
+    """Whose prompts, in place of the suite's: those with regions, or with pictures to edit."""
 
 
 class Sampling(_Part):

@@ -71,6 +71,8 @@ class Request:
     source: Pixels | None = None
     source_prompt: str = ""
     """What the source shows, for methods that use it."""
+    dataset: str = ""
+    """Whose prompt it is; changes nothing of the picture."""
 
     @property
     def background_prompt(self) -> str:
@@ -102,6 +104,7 @@ class Request:
     def identity(self) -> dict[str, Any]:
         """Return all that decides the picture, as JSON can hold it."""
         plain = {name: value for name, value in vars(self).items() if not isinstance(value, tuple | Pixels)}
+        del plain["dataset"]
         if self.background is None:  # pictures made before there were any are still these
             del plain["background"]
         return plain | {

@@ -95,7 +95,7 @@ def why_not(published: Published, key: str, row: Measured, ours: Ours | None = N
 
 def is_miniature(row: Measured) -> bool:
     """Whether a row is of the mini world: of drawn scenes, or made with a checkpoint of the zoo."""
-    return is_drawn(row.run.suite.dataset) or bool(_ZOO.search(f"{row.result.method} {row.result.checkpoint}"))
+    return is_drawn(row.dataset) or bool(_ZOO.search(f"{row.result.method} {row.result.checkpoint}"))
 
 
 def is_drawn(dataset: str) -> bool:
@@ -183,7 +183,7 @@ def _band(printed: str, column: PublishedColumn, kind: Kind) -> tuple[float, flo
 
 
 def _of_quality(stated: Conditions, row: Measured, value: MetricValue | None) -> Iterator[str | None]:
-    dataset = row.run.suite.dataset
+    dataset = row.dataset
     if stated.dataset is None:
         yield f"of {stated.pictures}" if stated.pictures else "which pictures were measured is not stated"
     elif stated.dataset != dataset:

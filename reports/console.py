@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .grid import Cell, Column, Row, Table
 from .schema import Run
-from .table import build
+from .table import tables
 from .text import clean, superscript
 
 if TYPE_CHECKING:
@@ -19,15 +19,22 @@ _METHOD_WIDTH = 24
 """Longer names are folded into several lines."""
 
 
-def console_table(run: Run, width: int = 100) -> rich.table.Table:
-    """The main table for a terminal of ``width`` columns."""
-    return draw(build(run), width)
+def console_run(run: Run, width: int = 100) -> Iterator[rich.table.Table | rich.text.Text]:
+    """The tables of a run for a terminal of ``width`` columns, each with its footnotes below, then what else is said.
 
+    Footnotes and notes stand one a line.
+    """
+    from rich.text import Text
 
-def footnotes(run: Run) -> rich.text.Text:
-    """The footnotes of the main table, one a line, then what is said of all numbers and of single rows."""
+    found = tables(run)
+    for table in found:
+        if table.title:
+            yield Text(table.title, style="bold")
+        yield draw(table, width)
+        if table is not found[-1]:
+            yield below(table, [""])
     rows = [f"{result.method}: {note}" for result in run.results for note in result.notes]
-    return below(build(run), [*run.suite.notes, *rows])
+    yield below(found[-1], [*run.suite.notes, *rows])
 
 
 def draw(table: Table, width: int = 100) -> rich.table.Table:

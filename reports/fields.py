@@ -40,6 +40,11 @@ class Measured:
         """The name of its method, without argument and options."""
         return self.result.method.partition("[")[0].partition(":")[0]
 
+    @property
+    def dataset(self) -> str:
+        """Whose prompts or photos it is made of."""
+        return self.result.dataset or self.run.suite.dataset
+
 
 Remark: TypeAlias = Callable[[Sequence[Measured], Published | None], str | None]
 """What the head of a column must say of its rows, or None."""

@@ -47,7 +47,7 @@ def _about(run: Run, result: Result) -> dict[str, Any]:
     suite, swept = run.suite, result.swept
     return {
         "suite": suite.name,
-        "dataset": suite.dataset,
+        "dataset": result.dataset or suite.dataset,
         "seed": suite.seed,
         "method": result.method,
         "checkpoint": result.checkpoint,

@@ -13,7 +13,7 @@ from .gallery import ROWS, Embed, Gallery, Line, Shot, gallery
 from .names import short_names
 from .plots import Plot, plotly_js, plots
 from .schema import Picture, Result, Run
-from .table import build, directions
+from .table import directions, tables
 from .text import quantity
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def html(
     return templates().get_template("report.html.j2").render(
         run=run,
         headline=headline(run),
-        table=build(run),
+        tables=tables(run),
         judged=judged,
         notes=row_notes(run),
         identities=identities(run),

@@ -12,7 +12,7 @@ from ..core.errors import BenchError
 from .facts import Judged, environment, headline, identities, row_notes
 from .grid import Cell, Column, Row, Table
 from .schema import Picture, Run
-from .table import build, directions
+from .table import directions, tables
 from .text import clean, clip, metric_text, quantity
 from .worst import Key, worst
 
@@ -194,17 +194,19 @@ def verdict(judged: Judged, below: Iterable[Section] = ()) -> list[Section]:
 def _sections(
     run: Run, pictures: Sequence[Picture], scores: pd.DataFrame, judged: Judged | None, link: str | None
 ) -> Iterator[Section]:
-    table = build(run)
     yield Section([f"## {escape(run.suite.name)}: {escape(run.suite.summary)}", "", escape(headline(run))], [])
     yield from linked("Report with pictures and plots", link)
     if judged:
         yield from verdict(judged)
     if run.suite.notes:
         yield Section([], [f"> {escape(note)}  " for note in run.suite.notes], name="notes of the suite")
-    yield table_section(table)
-    notes = [*numbered(table), *_said_of_rows(run)]
-    if notes:
-        yield folded(_counted(len(notes), "note"), notes)
+    found = tables(run)
+    for table in found:
+        if table.title:
+            yield Section([f"### {escape(table.title)}", ""], [])
+        yield table_section(table)
+        if notes := [*numbered(table), *(_said_of_rows(run) if table is found[-1] else [])]:
+            yield folded(_counted(len(notes), "note"), notes)
     if run.skipped:
         lines = [f"- {code(skipped.method)}: {escape(skipped.reason, 500)}" for skipped in run.skipped]
         yield folded(_counted(len(lines), "method") + " skipped", lines)

@@ -48,14 +48,15 @@ def _results(run: Run, result: Result) -> list[EvalResult]:
     task, task_name = _TASKS.get(suite.kind, _TASKS["generate"])
     mini = is_miniature(Measured(result, run, result.method))
     some = f"{suite.items:,}" if suite.items == suite.total else f"{suite.items:,} of {suite.total:,}"
+    dataset, some = (suite.dataset, some) if result.dataset is None else (result.dataset, f"{result.n:,}")
     settings = {key: value for key, value in result.settings.model_dump().items() if value is not None}
     about = {"suite": suite.name, "suite_version": suite.version, "seed": suite.seed, **settings}
     return [
         EvalResult(
             task_type=task,
             task_name=task_name,
-            dataset_type=suite.dataset,
-            dataset_name=f"{suite.dataset}, {some}" + (f" ({MINI})" if mini else ""),
+            dataset_type=dataset,
+            dataset_name=f"{dataset}, {some}" + (f" ({MINI})" if mini else ""),
             dataset_args=about,
             metric_type=key,
             metric_name=quantity(key).name + (" (mini world)" if mini else ""),

@@ -103,6 +103,8 @@ class Result(_Part):
     """The file that its seconds and settings come from, where it was made elsewhere."""
     swept: Swept | None = None
     """None for a row of no sweep."""
+    dataset: str | None = None
+    """Whose prompts it is made of; None for those of the suite."""
     notes: list[str] = Field(default_factory=list)
     """What a reader of this row must know: "92 of 5,000 prompts", prompts that were cut, …"""
 

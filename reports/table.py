@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -40,6 +40,32 @@ def build(run: Run) -> Table:
         keys = [field.column.key for field in fields[1:]]
         rows += [published_row(row, keys, published, measured, footnotes) for row in published.rows]
     return Table(columns, tuple(rows), tuple(footnotes.texts))
+
+
+def tables(run: Run) -> list[Table]:
+    """Lay out a run whose rows may be of several datasets: a table of each, with the metrics that say something of it.
+
+    Only they can be compared with each other. One of several is titled by its dataset. Raises as ``build``.
+    """
+    datasets = list(dict.fromkeys(result.dataset for result in run.results))
+    if len(datasets) < 2:
+        return [build(run)]
+    told: dict[str | None, set[str]] = {dataset: set() for dataset in datasets}
+    for result in run.results:
+        told[result.dataset] |= {key for key, found in result.metrics.items() if found.value is not None}
+    told[datasets[0]] |= set(directions(run)) - set().union(*told.values())  # it says why there is none
+    return [_part(run, dataset, told[dataset], first=dataset == datasets[0]) for dataset in datasets]
+
+
+def _part(run: Run, dataset: str | None, keys: Set[str], first: bool) -> Table:
+    results = [
+        result.model_copy(update={"metrics": {key: found for key, found in result.metrics.items() if key in keys}})
+        for result in run.results
+        if result.dataset == dataset
+    ]
+    suite = run.suite if first else run.suite.model_copy(update={"table": None})
+    title = f"Prompts of {dataset or run.suite.dataset}"
+    return replace(build(run.model_copy(update={"results": results, "suite": suite})), title=title)
 
 
 def main_table(run: Run) -> pd.DataFrame:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pandas as pd
@@ -20,6 +22,9 @@ Bench = Callable[..., tuple[int, str, str]]
 SMALL = ["--set", "sampling.steps=2", "--set", "reference_n=6", "--batch-size", 4, "--offline"]
 CONTROL = ["controlnet", "t2i-adapter", "mediapipe-plugin"]
 METHODS = ["scenes", "scenes[codec=vae:zoo:mini-sd]", "sd15[checkpoint=zoo:mini-sd]"]
+OTHERS = {"scene-regions": ["object_iou"], "scene-panoramas": ["seam_ratio"],
+          "scene-edits": ["edit_success", "background_psnr"]}  # fmt: skip
+"""Metrics that only these prompts have."""
 LABEL = "Mini world: miniature models on drawn 64×64 scenes. No number here says anything of the full-size methods."
 
 
@@ -27,37 +32,51 @@ def read(out: Path) -> dict:
     return json.loads((out / "run.json").read_text())
 
 
-@pytest.fixture
-def finished(bench: Bench, zoo: Path, tmp_path: Path) -> tuple[Path, str]:
-    """A small run of the suite: its folder and what it printed."""
-    status, out, err = bench("run", "--limit", 5, "--out", tmp_path / "run", *SMALL)
-    assert status == 0, err
-    return tmp_path / "run", out
+@pytest.fixture(scope="module")
+def finished(zoo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A small run of the suite, without the row that trains: its folder and what it printed."""
+    from t2ibench.bench.cli import status
+
+    rows = [row.model_dump(exclude_none=True) for row in find_suite("mini").methods if "unitune" not in row.method]
+    inline = (", ".join(f"{key} = {json.dumps(value)}" for key, value in row.items()) for row in rows)
+    methods = f"methods=[{', '.join(f'{{ {row} }}' for row in inline)}]"
+    folder, printed = tmp_path_factory.mktemp("mini"), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed):
+        patch.setattr("t2ibench.core.zoo.FOLDER", zoo_folder)
+        code = status([*map(str, ("run", "--limit", 5, "--out", folder, "--set", methods, *SMALL))])
+    assert code == 0
+    return folder, printed.getvalue()
 
 
-def test_mini_is_the_suite_of_a_run_without_options(finished: tuple[Path, str], zoo: Path) -> None:
+def test_mini_is_the_suite_of_a_run_without_options(finished: tuple[Path, str], zoo_folder: Path) -> None:
     folder, out = finished
     run = read(folder)
     assert (run["suite"]["name"], run["suite"]["dataset"]) == ("mini", "scenes")
-    assert [result["method"] for result in run["results"]] == METHODS
-    assert [result["checkpoint"] for result in run["results"]] == [None, "zoo:mini-sd", "zoo:mini-sd"]
-    # The stand-in of the zoo has neither control networks nor a student of few steps.
-    assert [item["method"].partition("[")[0] for item in run["skipped"]] == [*CONTROL, "snapfusion"]
-    assert all("the zoo has no checkpoint" in item["reason"] for item in run["skipped"])
+    results = run["results"]
+    assert [result["method"] for result in results if result["dataset"] is None] == METHODS
+    assert [result["checkpoint"] for result in results][:3] == [None, "zoo:mini-sd", "zoo:mini-sd"]
+    assert [result["dataset"] for result in results][3:] == list(OTHERS)
+    # The stand-in of the zoo has neither control networks nor a student of few steps, and fewer layers.
+    assert [item["method"].partition("[")[0] for item in run["skipped"]] == [*CONTROL, "snapfusion", "plug-and-play"]
+    assert all("the zoo has no checkpoint" in item["reason"] for item in run["skipped"][:-1])
     for text in (out, *(path.read_text() for path in (folder / "run.json", folder / "report.md"))):
         assert LABEL[:48] in text
-        assert str(zoo) not in text
+        assert str(zoo_folder) not in text
     assert LABEL in run["suite"]["notes"]
     assert LABEL in (folder / "report.html").read_text()
 
 
 def test_every_row_has_its_numbers_its_time_and_its_cost(finished: tuple[Path, str]) -> None:
     folder, out = finished
-    results = dict(zip(METHODS, read(folder)["results"], strict=True))
-    for result in results.values():
+    found = read(folder)["results"]
+    results = dict(zip(METHODS, found, strict=False))
+    for result in found:
         assert result["n"] == 5
-        assert list(result["metrics"]) == ["mini_fd", "mini_kd", "mini_clip_score", "caption_accuracy", "edge_f1"]
-        assert {name: found["reason"] for name, found in result["metrics"].items() if found["value"] is None} == {}
+        told = [name for name, value in result["metrics"].items() if value["value"] is not None]
+        own, common = OTHERS.get(result["dataset"], []), ["mini_clip_score", "caption_accuracy", "edge_f1"]
+        if result["dataset"] == "scene-panoramas":
+            common = common[:1]
+        assert told == [*(["mini_fd", "mini_kd"] if result["dataset"] is None else []), *common, *own]
         assert result["latency"]["end_to_end"]["median_s"] > 0
     assert results["scenes"]["metrics"]["caption_accuracy"]["value"] == 1
     assert "scene-reader@" in results["scenes"]["metrics"]["caption_accuracy"]["identity"]
@@ -69,6 +88,32 @@ def test_every_row_has_its_numbers_its_time_and_its_cost(finished: tuple[Path, s
     assert set(scores[scores.metric == "caption_accuracy"].value) <= {0.0, 1.0}
     for title in ("accuracy", "Params", "Time"):
         assert title in out
+
+
+def test_rows_of_other_prompts_stand_in_tables_of_their_own(finished: tuple[Path, str]) -> None:
+    folder, out = finished
+    page, text = ((folder / f"report.{kind}").read_text() for kind in ("html", "md"))
+    for dataset in ("scenes", *OTHERS):
+        assert f"\nPrompts of {dataset}\n" in f"\n{out}" and f"<h2>Prompts of {dataset}</h2>" in page
+    tables = [part.split("<details>")[0] for part in text.split("### Prompts of ")[1:]]
+    heads = ["mini FD", "Object IoU", "Seam ratio", "Edit success"]
+    assert [[head in table for head in heads] for table in tables] == [[a == b for b in range(4)] for a in range(4)]
+    reasons = {
+        name: found["reason"] for name, found in read(folder)["results"][3]["metrics"].items() if not found["value"]
+    }
+    assert reasons["mini_fd"] == "the reference is of dataset 'scenes', the pictures of 'scene-regions'"
+    assert "no two squares side by side" in reasons["seam_ratio"]
+    assert "'scene-regions' does not know what its pictures should show as edited" in reasons["edit_success"]
+    assert "of 5 of the 256 prompts of scene-regions: multidiffusion[" in out
+
+
+def test_a_row_of_a_suite_keeps_what_is_its_own_where_it_is_named(bench: Bench, zoo: Path, tmp_path: Path) -> None:
+    row = next(row.method for row in find_suite("mini").methods if row.dataset == "scene-panoramas")
+    status, out, err = bench("run", "--methods", row, "--dry-run", "--out", tmp_path)
+    assert status == 0 and f"{row}: 8 pictures to make" in out, err
+    (tmp_path / "mine.txt").write_text("a red circle")
+    status, _, err = bench("run", "--methods", row, "--prompts", tmp_path / "mine.txt", "--dry-run", "--out", tmp_path)
+    assert status == 2 and "takes dataset 'scene-panoramas': leave out --prompts" in err
 
 
 def test_the_suite_says_how_many_prompts_and_batches_fit_small_pictures(

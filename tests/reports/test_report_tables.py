@@ -12,7 +12,7 @@ from rich.console import Console
 from t2ibench.core.errors import BenchError
 from t2ibench.metrics.value import MetricValue
 from t2ibench.reports.comparable import why_not
-from t2ibench.reports.console import console_table, footnotes
+from t2ibench.reports.console import console_run
 from t2ibench.reports.fields import Measured
 from t2ibench.reports.grid import Table
 from t2ibench.reports.identity import mismatch, parse
@@ -210,8 +210,8 @@ def test_console_table_fits_the_terminal(width: int) -> None:
     values = {key: psnr(0.8123, interval=(0.80, 0.82)) for key in ("psnr", "ssim", "lpips")}
     run = run_of("codec", codec("vae[a=b]", 4, **values), table="mobilediffusion-decoders")
     console = Console(file=StringIO(), width=width, color_system=None)
-    console.print(console_table(run, width))
-    console.print(footnotes(run))
+    for part in console_run(run, width):
+        console.print(part)
     printed = console.file.getvalue()  # type: ignore[attr-defined]
     lines = printed.splitlines()
     assert max(map(len, lines)) <= width
