@@ -58,7 +58,7 @@ def plan_methods(options: Options) -> Plan:
             row = ImportedPicturesRow if options.imported else AdapterRow
             given = item.method.method, item.adapter, requests, *item.place, item.written
             rows.append(row(*given, DeviceOptions(force_export=options.force_export)))
-            rows[-1].dataset = item.method.dataset
+            rows[-1].dataset, rows[-1].most = item.method.dataset, item.method.n
         except BenchError as error:
             skip(options, skipped, item.method.method, error)
     notes += [

@@ -74,6 +74,8 @@ class Row(ABC):
     method: str
     dataset: str | None = None
     """Whose prompts it is made of, where these are not the suite's."""
+    most: int | None = None
+    """Prompts that the suite gives it, whatever the limit: a larger batch would be padding."""
     written: str
     """The method as the suite writes it, without the place where this row runs."""
     size: tuple[int, int]

@@ -99,7 +99,7 @@ def _all_rows(plan: Plan) -> list[Row]:
 def _made(row: Row, plan: Plan, store: Store, options: Options, say: Callable[[str], None]) -> Facts | None:
     """Make what is missing of a row; None where a method of the suite's own set turned out not to run."""
     try:
-        return _generate(row, plan.batch_size, store, say)
+        return _generate(row, min(plan.batch_size, row.most or plan.batch_size), store, say)
     except WriteError:
         raise
     except BenchError as error:
