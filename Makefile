@@ -42,7 +42,7 @@ zoo: .venv/installed-dev
 	$(RECIPE).distill snapfusion --steps 3000
 	$(RECIPE).decoder snapfusion
 	$(RECIPE).mobile_vae
-	$(RECIPE).decoder mobilediffusion-full
+	$(RECIPE).decoder mobilediffusion-full --steps 15000
 	$(RECIPE).mobile_unet softmax
 	$(RECIPE).decoder mobilediffusion
 	$(RECIPE).one_step

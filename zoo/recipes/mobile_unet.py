@@ -53,7 +53,7 @@ def build(attention: str = "softmax") -> MobileUNet:
 
 def main() -> None:
     """Train and save."""
-    given = options("Train the mini MobileUNet.", steps=30_000, choices={"attention": KINDS})
+    given = options("Train the mini MobileUNet.", steps=20_000, choices={"attention": KINDS})
     torch.manual_seed(given.seed)
     relu = given.attention == "relu"
     folder, base = given.out / "mini-mobilediffusion", given.out / "mini-sd"
