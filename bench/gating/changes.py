@@ -34,7 +34,7 @@ from ...reports.ab import AbRow
 from ...reports.identity import mismatch
 from ...reports.schema import Result
 from .sides import Looker, Pair, Place
-from .thresholds import DRIFT, SECONDS
+from .thresholds import DRIFT, EMPTY, SECONDS
 
 Kind = Literal["quality", "drift", "count", "time"]
 Test = Callable[[float], Change | None]
@@ -298,7 +298,7 @@ def _lacking(base: MetricValue | None, head: MetricValue | None) -> tuple[str, b
         return f"only {'head' if base is None else 'base'} measured it", base is not None
     if base.value is None and head.value is None:
         same = base.reason == head.reason
-        return (f"empty in both runs: {head.reason}" if same else f"base: {base.reason}; head: {head.reason}"), not same
+        return (f"{EMPTY}: {head.reason}" if same else f"base: {base.reason}; head: {head.reason}"), not same
     if head.value is None:
         return f"head has none: {head.reason}", True
     if base.value is None:

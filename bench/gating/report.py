@@ -174,8 +174,8 @@ class _Rows:
             yield f"Change is head minus base with its {level:.0%} interval, for other prompts at this n."
         if any(cell.tone for row in rows for cell in row.cells):
             yield TONED
-        idle = sum(is_idle(row, head.found) for head in self.heads[:1] for row in head.found.rows)
-        if idle:
+        counts = (row for head in self.heads[:1] for row in head.found.rows if row.kind == "count")
+        if idle := sum(is_idle(row, self.heads[0].found) for row in counts):
             yield f"{idle} counts of parameters, multiply-adds and forwards have not changed."
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...reports.grid import Cell, Column, Footnotes, Row, Table
 from ...reports.text import MISSING, fixed, metric_text, quantity, significant
-from .thresholds import DRIFT
+from .thresholds import DRIFT, EMPTY
 
 if TYPE_CHECKING:
     from .changes import Kind
@@ -47,7 +47,7 @@ def gate_markdown(found: Gate) -> str:
 
 
 def gate_table(found: Gate) -> Table:
-    """Lay it out: a row per number, but for counts and seconds that say nothing; their reasons as footnotes."""
+    """Lay it out: a row per number, but for those that say nothing; their reasons as footnotes."""
     footnotes = Footnotes()
     rows = [_row(row, found, footnotes) for row in found.rows if not is_idle(row, found)]
     columns = [
@@ -134,9 +134,11 @@ def _verdict(row: GateRow) -> str:
 
 
 def is_idle(row: GateRow, found: Gate) -> bool:
-    """Whether a row is of a count that has not changed, or of seconds that are not judged."""
+    """Whether a row is of a count that has not changed, of seconds that are not judged, or empty as it was before."""
     if row.kind == "time":
         return found.verdict is not None and row.change is None and not row.required
+    if row.kind == "quality":
+        return not row.required and (row.reason or "").startswith(EMPTY)
     return row.kind == "count" and row.change == 0 and not row.band and not row.must_improve
 
 
@@ -156,6 +158,8 @@ def _notes(found: Gate) -> Iterator[str]:
     idle = Counter(row.kind for row in found.rows if is_idle(row, found))
     if idle["count"]:
         yield f"{idle['count']} counts of parameters, multiply-adds and forwards have not changed."
+    if idle["quality"]:
+        yield f"Empty in both runs for the same reasons, and not needed: {idle['quality']}."
     if idle["time"]:
         yield "Seconds differ by what else the machine did, and are not judged; those of 'bench ab' are."
     yield from found.notes

@@ -17,6 +17,8 @@ DRIFT = "drift_"
 """What names of drift rows begin with; the network follows."""
 SECONDS = "seconds_"
 """What names of latency rows begin with; the stage follows."""
+EMPTY = "empty in both runs"
+"""How the reason begins why there is nothing to judge of a number that neither run has."""
 SLOWDOWN = 0.05
 """How much slower a version may get, as a share of base."""
 

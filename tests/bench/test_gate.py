@@ -255,13 +255,15 @@ def without(run: dict[str, Any], reason: str) -> None:
 
 
 def test_a_metric_that_neither_has_is_not_needed_and_one_that_was_lost_is(
-    world: World, base: Path, gated: Callable
+    world: World, bench: Bench, base: Path, gated: Callable
 ) -> None:
     empty = world.edited("empty", base, lambda run: without(run, "no weights"))
     other = world.edited("other", base, lambda run: without(run, "no memory"))
     code, found = gated(empty, base=empty)
     assert (code, rows(found)["mini_kd"]["required"]) == (0, False)
     assert "empty in both runs: no weights" in rows(found)["mini_kd"]["reason"]
+    code, out, _ = bench("gate", empty, empty, "--offline")
+    assert code == 0 and "mini KD" not in out and "Empty in both runs for the same reasons, and not needed: 1." in out
     assert gated(empty, base=other)[0] == 2
     code, found = gated(empty)
     assert (code, rows(found)["mini_kd"]["required"]) == (2, True)
@@ -583,7 +585,7 @@ def test_text_and_markdown(world: World, bench: Bench, base: Path) -> None:
     code, out, _ = bench("gate", base, head, "--offline")
     assert code == 1
     assert "fail: a regression" in out.splitlines()[0]
-    for text in ("Caption accuracy ↑", "drift (mini-features)", "FAIL¹", "95% interval", "Seconds of two runs"):
+    for text in ("Caption accuracy ↑", "drift (mini-features)", "FAIL¹", "95% interval", "Seconds differ"):
         assert text in out
     code, out, _ = bench("gate", base, head, "--markdown", "--offline")
     assert code == 1
