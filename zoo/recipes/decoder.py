@@ -54,7 +54,7 @@ TASKS = {
         "mini-mobilediffusion/vae",
         "mini-mobilediffusion/decoder",
         mobile_vae.CHANNELS,
-        (16, 16, 24, 24),
+        (8, 24, 32, 24),
         f"MSE with chroma ×{CHROMA:g} to pictures that the VAE encoded",
     ),
     "mobilediffusion-full": Task(
