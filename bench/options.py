@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -77,6 +77,8 @@ class Plan:
     batch_size: int
     asked: Callable[[Request, str], Pixels | None] = lambda request, kind: None
     """What a picture should show or keep, by kind; BenchError where the dataset does not know."""
+    dataset: str | None = None
+    """Whose prompts ``items`` are, where no row is of the suite's."""
     kinds: Mapping[str, str] = field(default_factory=dict)
     """Which kind of case a prompt is, by its id, where the dataset tells them apart."""
 
@@ -144,10 +146,13 @@ def limit_notes(options: Options, total: int) -> list[str]:
 
 def _spread(options: Options) -> list[tuple[Method, Swept | None]]:
     suite, sweep = options.suite, options.suite.sweep
-    own = {method.method: method for method in suite.methods}
-    asked = list(own) if options.methods is None else split_list(options.methods)
-    named = [own.get(text) or Method(method=text) for text in asked]
+    named = suite.methods if options.methods is None else list(_typed(options.methods, options))
     named = [method.model_copy(update={"n": method.n or suite.n}) for method in named]
+    if options.images is None and options.prompts is None:
+        named = [
+            method.model_copy(update={"dataset": None}) if method.dataset == suite.dataset else method
+            for method in named
+        ]
     placed = [method.method for method in named if PLACE in method.method]
     _check_places(suite, [method.method for method in named], placed)
     found: list[tuple[Method, Swept | None]] = []
@@ -160,6 +165,16 @@ def _spread(options: Options) -> list[tuple[Method, Swept | None]]:
             swept = Swept(setting=sweep.setting, value=value, method=method.method)
             found.append((method.model_copy(update={"method": text}), swept))
     return found
+
+
+def _typed(methods: str, options: Options) -> Iterator[Method]:
+    """The methods of ``--methods``: a row of the suite keeps what is its own, without ``--limit`` its n, too."""
+    own = {method.name_alone: method for method in options.suite.methods}
+    for text in split_list(methods):
+        method = Method(method=text)
+        if row := own.get(method.name_alone):
+            method = row.model_copy(update={"method": text, **({} if options.limit is None else {"n": None})})
+        yield method
 
 
 def _check_places(suite: Suite, named: list[str], placed: list[str]) -> None:

@@ -44,13 +44,12 @@ def make_plan(options: Options, directory: Path) -> Plan:
 def plan_methods(options: Options) -> Plan:
     """Plan a suite that makes pictures from prompts."""
     sampling, root = options.suite.sampling, data_root(options.data_root)
-    own = _Source(find_dataset(options), root)
-    sources: dict[str | None, _Source] = {None: own}
+    sources: dict[str | None, _Source] = {}
     usable, skipped = _usable(options, sources)
     for name, source in sources.items():
         source.choose([item for item in usable if item.method.dataset == name], options.limit)
     rows: list[Row] = []
-    notes = [*own.dataset.notes(root), *options.place_notes]
+    notes = [*(note for source in sources.values() for note in source.dataset.notes(root)), *options.place_notes]
     for item in usable:
         try:
             requests, short = _requests(options, sources[item.method.dataset], item)
@@ -58,16 +57,18 @@ def plan_methods(options: Options) -> Plan:
             row = ImportedPicturesRow if options.imported else AdapterRow
             given = item.method.method, item.adapter, requests, *item.place, item.written
             rows.append(row(*given, DeviceOptions(force_export=options.force_export)))
-            rows[-1].dataset, rows[-1].most = item.method.dataset, item.method.n
+            rows[-1].dataset, rows[-1].metrics = item.method.dataset, item.method.metrics
+            rows[-1].most = item.method.n and item.method.n * sampling.samples
         except BenchError as error:
             skip(options, skipped, item.method.method, error)
     notes += [
-        f"{item.method.method} has pictures for {len(item.prompts):,} of {len(own.prompts):,} prompts"
+        f"{item.method.method} has pictures for {len(item.prompts):,} of "
+        f"{len(sources[item.method.dataset].prompts):,} prompts"
         for item in usable
         if item.prompts is not None
     ]
     notes += _notes_on_others(rows, sources)
-    notes += limit_notes(options, own.kept)
+    notes += limit_notes(options, sources[None].kept) if None in sources else []
     widest = max((_width(item.method, sampling) for item in usable), default=sampling.size)
     batch = options.batch_size or default_batch(sampling.size, widest, options.device)
     named = {source.dataset.name: source for source in sources.values()}
@@ -82,7 +83,10 @@ def plan_methods(options: Options) -> Plan:
         for prompt in source.used
         if (kind := source.dataset.kind_of(prompt))
     }
-    return Plan(rows, skipped, None, len(own.used), len(own.prompts), notes, batch, asked, kinds)
+    of = [sources[None]] if None in sources else list(sources.values())
+    items, total = (sum(map(len, each)) for each in zip(*((source.used, source.prompts) for source in of), strict=True))
+    dataset = None if None in sources else ", ".join(source.dataset.name for source in of)
+    return Plan(rows, skipped, None, items, total, notes, batch, asked, dataset, kinds)
 
 
 class _Source:
@@ -109,7 +113,7 @@ def _notes_on_others(rows: Sequence[Row], sources: Mapping[str | None, _Source])
     """Say which rows are of other prompts than the suite's."""
     for name, source in sources.items():
         if name is not None and (of := [row for row in rows if row.dataset == name]):
-            counts = sorted({len(row.jobs) for row in of})
+            counts = sorted({len({job.prompt_id for job in row.jobs}) for row in of})
             some = " to ".join(f"{count:,}" for count in (counts if len(counts) < 3 else (counts[0], counts[-1])))
             yield f"of {some} of the {len(source.prompts):,} prompts of {name}: {', '.join(row.method for row in of)}"
 
@@ -131,6 +135,8 @@ def _usable(options: Options, sources: dict[str | None, _Source]) -> tuple[list[
     found: list[_Usable] = []
     skipped: list[Skipped] = []
     for method in methods_of(options):
+        if method.dataset is None and None not in sources:
+            sources[None] = _Source(find_dataset(options), data_root(options.data_root))
         try:
             _check_no_codec(method.method, options.suite.name)
             if method.dataset not in sources:

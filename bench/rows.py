@@ -75,7 +75,9 @@ class Row(ABC):
     dataset: str | None = None
     """Whose prompts it is made of, where these are not the suite's."""
     most: int | None = None
-    """Prompts that the suite gives it, whatever the limit: a larger batch would be padding."""
+    """Pictures that the suite gives it, whatever the limit: a larger batch would be padding."""
+    metrics: Sequence[str] | None = None
+    """What is measured of it, where that is not what the suite says of all."""
     written: str
     """The method as the suite writes it, without the place where this row runs."""
     size: tuple[int, int]

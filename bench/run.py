@@ -99,7 +99,8 @@ def _all_rows(plan: Plan) -> list[Row]:
 def _made(row: Row, plan: Plan, store: Store, options: Options, say: Callable[[str], None]) -> Facts | None:
     """Make what is missing of a row; None where a method of the suite's own set turned out not to run."""
     try:
-        return _generate(row, min(plan.batch_size, row.most or plan.batch_size), store, say)
+        most = row.most if options.batch_size is None and row.most else plan.batch_size
+        return _generate(row, min(plan.batch_size, most), store, say)
     except WriteError:
         raise
     except BenchError as error:
@@ -156,7 +157,11 @@ class Measuring:
     def __init__(self, options: Options, plan: Plan, store: Store) -> None:
         self.store, self.reference_row = store, plan.reference
         suite = options.suite
-        self.names = list(suite.metrics if options.metrics is None else options.metrics)
+        self.common = list(suite.metrics if options.metrics is None else options.metrics)
+        self.own = {row: row.metrics for row in plan.rows if row.metrics is not None and options.metrics is None}
+        own_names = (name for names in self.own.values() for name in names)
+        self.names = list(dict.fromkeys([*self.common, *own_names]))
+        """Of all rows together."""
         self.by_kind, self.case_kinds = suite.by_kind, plan.kinds
         for name in self.by_kind:
             of_single_pictures(name)
@@ -183,8 +188,8 @@ class Measuring:
         self.reference_method = None if options.reference else suite.reference_method
         self.base = next((row for row in plan.rows if row.written == self.reference_method), None)
         self.drift_bases = bases_of(plan.rows)
-        own = plan.reference is None and self.reference_method is None
-        self.reference = reference_of(options, self.names) if own else None
+        own = plan.reference is None and self.reference_method is None and plan.dataset is None
+        self.reference = reference_of(options, self.names) if own or options.reference else None
         self.given = options.reference is not None
         self.prompted = plan.reference is None
         problems = self.engine.check(
@@ -208,7 +213,8 @@ class Measuring:
             return {}
         samples = [self._sample(job, row.dataset) for job in row.jobs]
         with task(f"{row.method} metrics", len(samples)) as report:
-            values = self.engine.measure(samples, self.names, reference=self._reference(row), progress=report)
+            names = self.own.get(row, self.common)
+            values = self.engine.measure(samples, names, reference=self._reference(row), progress=report)
         values = {
             name: value.model_copy(update={"reason": self._why(name, value.reason, row.dataset)})
             if value.reason
@@ -248,6 +254,8 @@ class Measuring:
             return self.reference
         if self.base is None or any(job.key not in self.store.records for job in self.base.jobs):
             return MissingReference(f"needs a row '{self.reference_method}', and this run has none")
+        if row.dataset != self.base.dataset:
+            return MissingReference(f"the pictures of '{self.reference_method}' are of other prompts than this row's")
         if row is self.base:
             return MissingReference("the pictures of this row are what the others are compared with")
         return [self._stored(job.key, job.key) for job in self.base.jobs]
@@ -255,10 +263,13 @@ class Measuring:
     def _known(self, plan: Plan) -> dict[str | None, set[str]]:
         """What the metrics hold pictures against, of what each dataset knows at all."""
         wanted = {need for name in self.names for need in METRICS.get(name).needs if need in ASKED}
-        first = {row.dataset: row.jobs[0].source for row in reversed(plan.rows) if row.jobs}
+        first: dict[str | None, Request] = {}
+        for row in plan.rows:
+            if row.jobs:
+                first.setdefault(row.dataset, row.jobs[0].source)
         return {
             dataset: {kind for kind in wanted if self._is_known(plan, request, kind, dataset)}
-            for dataset, request in first.items()
+            for dataset, request in sorted(first.items(), key=lambda item: item[0] is not None)
         }
 
     def _is_known(self, plan: Plan, request: Request, kind: str, dataset: str | None) -> bool:
@@ -269,10 +280,18 @@ class Measuring:
         return (dataset, kind) not in self.unknown
 
     def _observers(self, options: Options, kinds: set[str]) -> dict[str, Observer]:
-        """Who looks at the pictures; of one kind the same for all rows, and so that of the first dataset to know it."""
+        """Who looks at the pictures: of one kind the same for all rows, as the suite's dataset or else the first asks.
+
+        What another dataset would have looked at in another way is not measured of its rows.
+        """
         found: dict[str, Observer] = {}
-        for name in self.known if kinds else ():
-            found = {**observers_of(find_dataset(options, name), kinds, options.weights), **found}
+        for name, known in self.known.items() if kinds else ():
+            dataset = find_dataset(options, name)
+            for kind, observer in observers_of(dataset, kinds, options.weights).items():
+                if found.setdefault(kind, observer).label != observer.label and kind in known:
+                    known.remove(kind)
+                    why = f"'{dataset.name}' is looked at for {kind} by {observer.label}, and this run by another"
+                    self.unknown[name, kind] = f"{why}: run it alone"
         return found
 
     def _why(self, name: str, problem: str, dataset: str | None) -> str:
@@ -374,7 +393,7 @@ def _run(options: Options, plan: Plan, results: list[Result]) -> Run:
             kind=suite.kind,
             summary=suite.summary,
             seed=suite.seed if options.seed is None else options.seed,
-            dataset=_dataset_name(options),
+            dataset=plan.dataset or _dataset_name(options),
             items=plan.items,
             total=plan.total,
             table=suite.table,

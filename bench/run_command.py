@@ -88,7 +88,7 @@ def _options(asked: dict[str, Any], suite: Suite) -> Options:
     metrics = None if asked["metrics"] is None else tuple(split_list(asked["metrics"]))
     if metrics == ():
         raise BenchError("--metrics is empty: name a metric, such as psnr")
-    for name in metrics or suite.metrics:
+    for name in metrics or [*suite.metrics, *(name for row in suite.methods for name in row.metrics or ())]:
         METRICS.target(name)
     imported, methods = imported_of(asked)
     places, notes = places_of("auto" if imported else asked["device"], asked["dtype"])

@@ -27,6 +27,15 @@ class Method(_Part):
     """In pixels, in place of the suite's: plain pictures beside panoramas."""
     dataset: str | None = None
     """Whose prompts, in place of the suite's: those with regions, or with pictures to edit."""
+    metrics: list[str] | None = None
+    """What is measured of it, in place of the suite's: other prompts may be asked for other things."""
+
+    @property
+    def name_alone(self) -> str:
+        """The method without what it says of where it runs."""
+        from .places import take_place
+
+        return take_place(self.method).method
 
 
 class Sampling(_Part):
@@ -126,6 +135,13 @@ class Suite(_Part):
             if isinstance(value, list)
             else value
         )
+
+    @model_validator(mode="after")
+    def _no_method_twice(self) -> Self:
+        named = [method.method for method in self.methods]
+        if twice := next((name for name in named if named.count(name) > 1), None):
+            raise ValueError(f"method '{twice}' is named twice: a run has one row of it")
+        return self
 
     @model_validator(mode="after")
     def _excess_of_own_metrics(self) -> Self:

@@ -30,6 +30,8 @@ class Member(NamedTuple):
     """None of them where only its numbers are kept."""
     scores: pd.DataFrame
     """method, prompt_id, sample, metric, value."""
+    row: str | None = None
+    """What it is called where it is a row of a run, not all of it."""
 
 
 class Change(NamedTuple):
@@ -68,7 +70,7 @@ class Comparison:
     @property
     def title(self) -> str:
         """``guidance6 and steps4 against main``; the folders' names."""
-        names = [clip(_stem(member.path), NAME) for member in self.members]
+        names = [member.row or clip(_stem(member.path), NAME) for member in self.members]
         *first, last = names[1:]
         return f"{', '.join(first)} and {last} against {names[0]}" if first else f"{last} against {names[0]}"
 

@@ -71,9 +71,11 @@ class _Page:
         self.heads = len(comparison.members) - 1
         short = short_names(str(names[0]) for names in comparison.rows)
         self.methods = [short[str(names[0])] for names in comparison.rows]
-        self.labels = [[f"{names[0]} · {member.name}" for member in comparison.members] for names in comparison.rows]
+        self.labels = [
+            [member.row or f"{names[0]} · {member.name}" for member in comparison.members] for names in comparison.rows
+        ]
         self.short = {
-            label: f"{name} · {member.name}"
+            label: member.row or f"{name} · {member.name}"
             for name, labels in zip(self.methods, self.labels, strict=True)
             for label, member in zip(labels, comparison.members, strict=True)
         }

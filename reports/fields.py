@@ -88,6 +88,15 @@ class PlaceField(Field):
 
 
 @dataclass(frozen=True)
+class DifferingField(Field):
+    """A column of tables whose rows are not all alike in it."""
+
+    def used(self, rows: Sequence[Measured]) -> bool:
+        """Whether some rows differ."""
+        return len({self.read(row) for row in rows}) > 1
+
+
+@dataclass(frozen=True)
 class MetricField(Field):
     """The column of a metric: values with their intervals, or the reason why there is none."""
 
@@ -348,6 +357,7 @@ _ALL_CALLS = "A whole picture as it was made; where it was not, the sum of all s
 
 _FIELDS = (
     Field(Column("method", "Method", numeric=False), lambda row: row.label),
+    DifferingField(Column("dataset", "Prompts of", numeric=False), lambda row: row.dataset, kind="setting"),
     Field(Column("scheduler", "Scheduler", numeric=False, minor=True), _setting("scheduler"), kind="setting"),
     Field(Column("steps", "Steps"), _setting("steps"), kind="setting"),
     Field(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import quote
 
 from ..core.errors import BenchError
+from .parts import parts
 from .schema import Picture, Run
 from .table import directions
 from .text import clean, clip, metric_text, quantity
@@ -175,20 +176,32 @@ def thumbnail(file: Path, side: int = THUMBNAIL) -> str | None:
 
 
 def choose(run: Run, pictures: Sequence[Picture], scores: pd.DataFrame, rows: int = ROWS) -> Chosen:
-    """Choose the pictures of a report: the first ``rows`` prompts or photos, the worst by each metric."""
+    """Choose the pictures of a report: the first ``rows`` prompts or photos of each dataset, the worst by metric."""
     made = {picture.method for picture in pictures}
-    strips: dict[str, list[str]] = {}
-    for result in run.results:
-        if result.swept or result.method in made:  # a value without pictures keeps its column
-            strips.setdefault(result.swept.method if result.swept else "", []).append(result.method)
+    lines: list[list[Strips]] = []
+    total = 0
+    for part in parts(run):
+        strips: dict[str, list[str]] = {}
+        for result in part.results:
+            if result.swept or result.method in made:  # a value without pictures keeps its column
+                strips.setdefault(result.swept.method if result.swept else "", []).append(result.method)
+        named = {result.method for result in part.results}
+        found, count = in_strips(strips, [picture for picture in pictures if picture.method in named], rows)
+        lines.append(found)
+        total += count
     better = directions(run)
     ranked = {
-        f"{quantity(metric).name} {'↑' if better[metric] else '↓'}": [{"": [sample.key]} for sample in found]
-        for metric, found in worst(scores, better, WORST).items()
+        f"{quantity(metric).name} {'↑' if better[metric] else '↓'}": [{"": [sample.key]} for sample in samples]
+        for metric, samples in worst(scores, better, WORST).items()
     }
-    lines, total = in_strips(strips, pictures, rows)
     captions = {result.method: f"{result.swept.value:.12g}" for result in run.results if result.swept}
-    return Chosen(lines, ranked, total, captions)
+    return Chosen(_some_of_each(lines), ranked, total, captions)
+
+
+def _some_of_each(lines: Sequence[list[Strips]]) -> list[Strips]:
+    """The lines of several datasets, so that those that a page opens with are of all of them."""
+    first = -(-ROWS // max(len(lines), 1))
+    return [*chain(*(each[:first] for each in lines)), *chain(*(each[first:] for each in lines))]
 
 
 def in_strips(strips: Mapping[str, Sequence[str]], pictures: Sequence[Picture], rows: int) -> tuple[list[Strips], int]:
@@ -242,9 +255,14 @@ def hang(
     frames = Frames(beside, thumbnails(file for key in inside if key in by_key for file in _files(by_key[key])))
     stage = Stage(by_key, texts, frames, chosen.captions)
     rankings = [Ranking(title, [stage.line(strips) for strips in found]) for title, found in ranked.items()]
-    columns = (len(stage.given(keys, "")) for line in chosen.lines for keys in line.values())
-    aligned = replace(stage, given_columns=max(columns, default=0))
-    shown, others = ([aligned.line(line) for line in lines if _is_there(line, by_key)] for lines in (first, rest))
+    columns: dict[tuple[str, ...], int] = {}
+    for line in chosen.lines:
+        most = max((len(stage.given(keys, "")) for keys in line.values()), default=0)
+        columns[_methods(line)] = max(columns.get(_methods(line), 0), most)
+    shown, others = (
+        [replace(stage, given_columns=columns[_methods(line)]).line(line) for line in lines if _is_there(line, by_key)]
+        for lines in (first, rest)
+    )
     if embed == "none" and shown and not any(shot.src for line in shown for shot in line.shots):
         raise BenchError(
             "a page without pictures inside finds them below its own folder: write it into that of the run"
@@ -254,6 +272,10 @@ def hang(
 
 def _is_there(line: Mapping[str, Sequence[Key]], pictures: Mapping[Key, Picture]) -> bool:
     return any(key in pictures for key in chain(*line.values()))
+
+
+def _methods(line: Strips) -> tuple[str, ...]:
+    return tuple(key.method for keys in line.values() for key in keys)
 
 
 def _given_label(kind: str) -> str:

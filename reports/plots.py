@@ -27,6 +27,7 @@ from .figures import (
 )
 from .identity import mismatch
 from .names import short_names
+from .parts import parts
 from .schema import Result, Run
 from .table import directions
 from .text import clean, clip, quantity, significant
@@ -72,11 +73,22 @@ def plots(run: Run, scores: pd.DataFrame, latency: LatencyRun | None = None) -> 
 
     ``scores`` has the columns method, prompt_id, sample, metric, value.
     """
-    found = [_trade_off(run), distance_over_score(run), _edits(run), *_sweeps(run)]
-    found += [_spread(run, scores), _stages_of_run(run)]
+    cut = parts(run)
+    found = [
+        drawn if len(cut) == 1 else drawn._replace(title=f"{drawn.title}: {part.suite.dataset}")
+        for part in cut
+        for drawn in _of_quality(part, scores)
+    ]
+    found.append(_stages_of_run(run))
     if latency:
         found.append(_stages_measured(latency))
     return [plot for plot in found if plot.choices]
+
+
+def _of_quality(run: Run, scores: pd.DataFrame) -> Iterator[Plot]:
+    """The plots of rows that can be compared with each other."""
+    yield from (_trade_off(run), distance_over_score(run), _edits(run), *_sweeps(run))
+    yield _spread(run, scores[scores["method"].isin([row.method for row in run.results])])
 
 
 @cache

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .comparable import reproduction, verdict
 from .fields import FIELDS, Field, Measured, MetricField, metric_field, swept_fields
 from .grid import Cell, Column, Footnotes, Row, Table
+from .parts import parts
 from .published import SURE, Published, PublishedRow, entry, load_published
 from .schema import Run
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 INTERVAL = "± is half a 95 % interval for other pictures of the same kind at this n; it says nothing of bias"
 
 _BEFORE = {
-    "generate": ("scheduler", "steps", "guidance", "size", "dtype", "place"),
+    "generate": ("dataset", "scheduler", "steps", "guidance", "size", "dtype", "place"),
     "codec": ("latent_channels", "decoder_params", "decoder_macs", "file_bytes"),
 }
 _AFTER = {"generate": ("end_to_end", "memory", "files", "params", "n"), "codec": ("encode", "decode", "n")}
@@ -43,29 +44,15 @@ def build(run: Run) -> Table:
 
 
 def tables(run: Run) -> list[Table]:
-    """Lay out a run whose rows may be of several datasets: a table of each, with the metrics that say something of it.
+    """Lay out a run whose rows may be of several datasets: a table of each, titled by it where it is not the suite's.
 
-    Only they can be compared with each other. One of several is titled by its dataset. Raises as ``build``.
+    Only rows of one dataset can be compared with each other. Raises as ``build``.
     """
-    datasets = list(dict.fromkeys(result.dataset for result in run.results))
-    if len(datasets) < 2:
-        return [build(run)]
-    told: dict[str | None, set[str]] = {dataset: set() for dataset in datasets}
-    for result in run.results:
-        told[result.dataset] |= {key for key, found in result.metrics.items() if found.value is not None}
-    told[datasets[0]] |= set(directions(run)) - set().union(*told.values())  # it says why there is none
-    return [_part(run, dataset, told[dataset], first=dataset == datasets[0]) for dataset in datasets]
-
-
-def _part(run: Run, dataset: str | None, keys: Set[str], first: bool) -> Table:
-    results = [
-        result.model_copy(update={"metrics": {key: found for key, found in result.metrics.items() if key in keys}})
-        for result in run.results
-        if result.dataset == dataset
-    ]
-    suite = run.suite if first else run.suite.model_copy(update={"table": None})
-    title = f"Prompts of {dataset or run.suite.dataset}"
-    return replace(build(run.model_copy(update={"results": results, "suite": suite})), title=title)
+    found = parts(run)
+    titles = [f"Prompts of {part.suite.dataset}" for part in found]
+    if len(found) == 1 and found[0].suite.dataset == run.suite.dataset:
+        titles = [""]
+    return [replace(build(part), title=title) for part, title in zip(found, titles, strict=True)]
 
 
 def main_table(run: Run) -> pd.DataFrame:

@@ -97,7 +97,8 @@ def _methods(named: str | None, suite: Suite | None) -> Iterator[str]:
     assert suite is not None
     if suite.kind != "generate" or suite.sweep:
         raise BenchError(f"suite '{suite.name}' is of codecs or a sweep: name methods by --methods")
-    found = [method.method for method in suite.methods if _samples(method.method)]
+    plain = (method.method for method in suite.methods if method.dataset is None)  # the others are of other sizes
+    found = [method for method in plain if _samples(method)]
     if not found:
         raise BenchError(f"suite '{suite.name}' has no method that samples: name some by --methods")
     yield from found

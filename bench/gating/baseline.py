@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA = 1
+FEATURES = "features/"
+"""Where features lie in the archive."""
 
 
 class _Seen(BaseModel):
@@ -125,6 +127,8 @@ class BaselineSide(Side):
     def _read(self, member: str) -> bytes:
         try:
             with ZipFile(self._file) as archive:
+                if member.startswith(FEATURES) and member not in archive.namelist():
+                    raise CannotMeasure(f"'{self.name}' has no features of this row through the metric's network")
                 return archive.read(member)
         except (OSError, BadZipFile, KeyError, EOFError) as error:
             raise BenchError(
@@ -133,7 +137,7 @@ class BaselineSide(Side):
 
 
 def _member(index: int, network: str) -> str:
-    return f"features/{index}-{network}.npy"
+    return f"{FEATURES}{index}-{network}.npy"
 
 
 def _array(rows: Any) -> bytes:

@@ -155,10 +155,11 @@ class _Comparison:
 
     def bare(self) -> Gate:
         """All rows in the order of the run, without what a verdict takes."""
-        rows = [self._row(*entry) for entry in self.kept if entry[0]]
-        for row in rows:
+        found = [(self._row(*entry), entry[1]) for entry in self.kept if entry[0]]
+        for row, item in found:
             row.verdict, row.margin, row.simultaneous_interval, row.required = None, None, None, False
-            row.reason = row.reason if row.change is None else None
+            row.reason = row.reason if row.change is None else item.reason
+        rows = [row for row, _ in found]
         return self._gate(None, rows)
 
     def _gate(self, verdict: Verdict | None, rows: list[GateRow]) -> Gate:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...core.files import write_atomic
-from ...reports.comparison import Change, Comparison, Member, member_names
+from ...reports.comparison import NAME, Change, Comparison, Member, member_names
 from ...reports.facts import Judged
 from ...reports.grid import Cell, Column, Footnotes, Row, Table
 from ...reports.identity import mismatch
-from ...reports.names import short_names
+from ...reports.text import clip
 from ...reports.write import address_beside
 from .gate import Gate, GateRow
 from .sides import RowSide, Side, match
@@ -33,13 +33,12 @@ class Against(NamedTuple):
 def comparison(base: Side, heads: Sequence[Against]) -> Comparison:
     """Put a base and what was found of the others side by side; a verdict is shown where there is one other alone."""
     sides = [base, *(head.side for head in heads)]
-    paths = [side.name for side in sides]
+    names = member_names([side.name for side in sides])
     if isinstance(base, RowSide):
-        paths = list(short_names(paths).values())
-    names = member_names(paths)
+        names = _apart([side.short for side in sides if isinstance(side, RowSide)])
     members = [
-        Member(name, path, side.run, side.listed, side.frame)
-        for name, path, side in zip(names, paths, sides, strict=True)
+        Member(name, _path(side), side.run, side.listed, side.frame, name if isinstance(side, RowSide) else None)
+        for name, side in zip(names, sides, strict=True)
     ]
     rows = _Rows(base, heads)
     verdict = heads[0].found.verdict if len(heads) == 1 else None
@@ -51,6 +50,20 @@ def comparison(base: Side, heads: Sequence[Against]) -> Comparison:
         notes=list(_notes(heads, names)),
         judged=Judged(verdict, gate_table(heads[0].found)) if verdict else None,
     )
+
+
+def _heading(name: str) -> str:
+    return name.capitalize() if name in ("base", "head") else name
+
+
+def _apart(names: Sequence[str]) -> list[str]:
+    """Names as headings have room for them, no two alike."""
+    short = [clip(name, NAME) for name in names]
+    return [name if short.count(name) == 1 else f"{place}: {name}" for place, name in enumerate(short, 1)]
+
+
+def _path(side: Side) -> str:
+    return side.whole.name if isinstance(side, RowSide) else side.name
 
 
 def write_comparison(
@@ -119,9 +132,9 @@ class _Rows:
         rows = [line for methods in self.methods for line in self._of_method(methods, footnotes)]
         many = len(self.heads) > 1
         columns = [Column("method", "Method", numeric=False), Column("metric", "Metric", numeric=False)]
-        columns.append(Column("base", names[0].capitalize()))
+        columns.append(Column("base", _heading(names[0])))
         for place, name in enumerate(names[1:], 1):
-            columns.append(Column(f"head-{place}", name if many else name.capitalize()))
+            columns.append(Column(f"head-{place}", name if many else _heading(name)))
             columns.append(Column(f"change-{place}", "Change", name if many else ""))
         notes = tuple(self._notes(rows))
         return Table(tuple(columns), tuple(rows), tuple(footnotes.texts), "Differences", notes)

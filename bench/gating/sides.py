@@ -202,6 +202,8 @@ class RowSide(Side):
         self.whole, self.method = whole, method
         self.run = whole.run.model_copy(update={"results": [whole.result(method)]})
         self.name = method
+        self.short = short_names(result.method for result in whole.run.results)[method]
+        """What tells it from the run's other rows."""
 
     def pictures(self, method: str) -> Mapping[Place, Taken]:
         return self.whole.pictures(method)
@@ -225,7 +227,7 @@ def rows_of(whole: Side, given: str) -> list[RowSide]:
     """Return the rows of a run that are listed with commas between.
 
     Each is named in full, by what tells it from the run's others (``sd15[steps=8]``), or by how it alone begins.
-    Raises BenchError for fewer than two, or one that the run does not have.
+    Raises BenchError for fewer than two, one that the run does not have, or those of other prompts.
     """
     from ...adapters.spec import split_list
 
@@ -233,7 +235,14 @@ def rows_of(whole: Side, given: str) -> list[RowSide]:
     found = [_named(name, known, whole.name) for name in split_list(given)]
     if len(set(found)) < 2:
         raise BenchError(f"--methods '{given}' is one row: name the first and those that are held against it")
-    return [RowSide(whole, method) for method in dict.fromkeys(found)]
+    rows = [RowSide(whole, method) for method in dict.fromkeys(found)]
+    datasets = [row.result(row.method).dataset or whole.run.suite.dataset for row in rows]
+    for row, dataset in zip(rows, datasets, strict=True):
+        if dataset != datasets[0]:
+            raise BenchError(
+                f"'{row.method}' is of prompts of {dataset}, '{rows[0].method}' of {datasets[0]}: nothing to compare"
+            )
+    return rows
 
 
 def _named(name: str, known: Sequence[str], run: str) -> str:

@@ -196,7 +196,9 @@ def test_rows_of_one_run_are_held_against_each_other(made: Callable[..., Path], 
     assert row["method"] == "m[steps=2]" and row["paired"] and row["change"] == pytest.approx(0.02)
     assert row["interval"][0] == pytest.approx(0.02 - 0.0066, abs=2e-4)  # Student's: 0.0104 · 2.201 / √12
     assert (found["only_base"], found["only_head"]) == ([], [])
-    assert "m against same" in page.read_text(encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
+    assert "m against same" in text and str(run) in text
+    assert '"methods": ["same", "m"]' in text and ">same<" in text.replace("\n", "")
 
 
 @pytest.mark.parametrize(
