@@ -139,5 +139,5 @@ def _about(name: str, run: Run) -> str:
     batch = f", batches of {environment['batch_size']}" if environment.get("batch_size") else ""
     some = f"{suite.items:,}" if suite.items == suite.total else f"{suite.items:,} of {suite.total:,}"
     others = dict.fromkeys(result.dataset for result in run.results if result.dataset)
-    datasets = " and ".join([f"{some} of {suite.dataset}", *(f"some of {other}" for other in others)])
+    datasets = ", ".join([f"{some} of {suite.dataset}", *(f"others of {other}" for other in others)])
     return f"{name}: suite {suite.name}, {datasets}, seed {suite.seed}, on {device}{batch}"
