@@ -137,13 +137,6 @@ class Suite(_Part):
         )
 
     @model_validator(mode="after")
-    def _no_method_twice(self) -> Self:
-        named = [method.method for method in self.methods]
-        if twice := next((name for name in named if named.count(name) > 1), None):
-            raise ValueError(f"method '{twice}' is named twice: a run has one row of it")
-        return self
-
-    @model_validator(mode="after")
     def _excess_of_own_metrics(self) -> Self:
         if self.excess and (unknown := set(self.excess.metrics) - set(self.metrics)):
             raise ValueError(f"excess.metrics names {', '.join(sorted(unknown))}, which metrics does not")

@@ -120,8 +120,9 @@ def test_a_row_that_is_named_keeps_what_is_its_own_wherever_it_runs(suite: Calla
 
 
 def test_a_method_is_no_two_rows(suite: Callable[..., Path]) -> None:
-    with pytest.raises(BenchError, match="'scenes' is named twice: a run has one row of it"):
-        find_suite(str(suite(f'{PANORAMAS}, {{ method = "scenes", dataset = "scene-regions" }}')))
+    twice = find_suite(str(suite(f'{PANORAMAS}, {{ method = "scenes", dataset = "scene-regions" }}')))
+    with pytest.raises(BenchError, match="'scenes' is named twice: once is enough"):
+        methods_of(Options(twice))
 
 
 def test_rows_of_other_prompts_are_not_held_against_each_other(
