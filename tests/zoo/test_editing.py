@@ -34,7 +34,7 @@ INVERTED = f"plug-and-play[{BASE},guidance=3,inversion_steps=20,feature_layer=4{
 PLUG_AND_PLAY = INVERTED.format(",feature_threshold=0.3,attention_threshold=0.3")
 INJECTED = INVERTED.format("")
 NOT_INJECTED = INVERTED.format(",feature_threshold=0,attention_threshold=0")
-UNITUNE = f"unitune[{BASE},guidance=2.5,prompt_guidance=source,token=q,rate=3e-4,fine_tuning_steps=64]"
+UNITUNE = f"unitune[{BASE},guidance=2.5,prompt_guidance=source,token=q,rate=3e-4,fine_tuning_steps=48]"
 LOOK = observers_of(SCENE_EDITS, ("edited", "regions"), WeightsFinder())
 FEW, FOREIGN, TUNED = 20, 12, 4
 """Edits: of 10 sources, of 6, and of the 2 that a UNet is fine-tuned on."""
