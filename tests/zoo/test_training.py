@@ -71,6 +71,26 @@ def test_a_finished_run_that_goes_on_tells_so(few: data.Pool, tmp_path: Path) ->
     assert json.loads((tmp_path / "cards" / "features.json").read_text())["plans"] == [4, 6]
 
 
+def test_a_part_of_the_model_learns_at_a_rate_of_its_own(tmp_path: Path) -> None:
+    class Both(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.slow, self.fast = (torch.nn.Parameter(torch.zeros(1)) for _ in range(2))
+
+    def trained(until: int) -> Both:
+        model = Both()
+        training = Training(
+            "both", model, {}, steps=4, rate=1e-3, warmup=1, decay=0, factors={"fast": 5}, work=tmp_path
+        )
+        training.run(lambda _: (model.slow + model.fast).sum(), until=until)
+        return model
+
+    for until in (2, 4):  # and when it goes on
+        model = trained(until)
+        assert model.fast.item() == pytest.approx(5 * model.slow.item())
+        assert model.slow.item() < 0
+
+
 def test_what_comes_before_the_rate_falls_does_not_depend_on_the_number_of_steps(tmp_path: Path) -> None:
     def train(steps: int, work: Path) -> Training:
         torch.manual_seed(0)

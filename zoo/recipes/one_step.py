@@ -28,17 +28,21 @@ JUMPS = 4
 """The generator learns to jump from this many timesteps: UFOGen's sampler takes 1 to 4 steps."""
 FIRST = 0.75
 """How often it jumps from pure noise, which is all that one step needs."""
-PAINTED, SUBSTEPS, GUIDANCE = (12_000, 12_000, 12_000), 6, 3.0
-"""The trained UNet's trajectories: how many (kept part by part), its steps within each jump, and the guidance scale.
+PAINTED = {0: 12_000, 6_000: 36_000}
+"""From which step on it learns from how many of the trained UNet's trajectories.
 
-A generator learns 12,000 by heart: its loss on them falls by a quarter while captions that it has not seen gain little.
+By then 12,000 are known by heart: the loss on them falls while captions that were not seen gain little.
 """
-ALONE = 6000
+TOGETHER, SUBSTEPS, GUIDANCE = 12_000, 6, 3.0
+"""So many trajectories are made and kept at a time; the trained UNet's steps within each jump, and its guidance."""
+ALONE = 12_000
 """So many steps go by before the discriminator joins in."""
-RENOISED = 750
+RENOISED = 500
 """The discriminator sees latents with the noise of a timestep below this one, and below that of the jump."""
 RECONSTRUCTION = 1.0
 ADVERSARIAL = 0.1
+SHARPER = 5.0
+"""The discriminator's rate over the generator's: at the same rate it tells nothing apart in 500 steps."""
 
 
 class Duel(nn.Module):
@@ -103,7 +107,7 @@ class Duel(nn.Module):
 
 def main() -> None:
     """Train and save."""
-    given = options("Make the mini MobileUNet paint in one step.", steps=10_000)
+    given = options("Make the mini MobileUNet paint in one step.", steps=16_000)
     torch.manual_seed(given.seed)
     trained, base = given.out / "mini-mobilediffusion", given.out / "mini-sd"
     batches = unet.Batches(trained / "vae", given)
@@ -117,7 +121,7 @@ def main() -> None:
             batches.draw.at(0),
             batches.tokens,
             given.work,
-            count=count,
+            count=TOGETHER,
             shape=batches.latents.shape[1:],
             guidance=(GUIDANCE, GUIDANCE),
             steps=JUMPS,
@@ -125,12 +129,13 @@ def main() -> None:
             digest=f"{start} {batches.data.digest}",
             seed=given.seed + part,
         )
-        for part, count in enumerate(PAINTED)
+        for part in range(max(PAINTED.values()) // TOGETHER)
     ]
     painted = Trajectories(*map(torch.cat, zip(*parts, strict=True)))
+    painted_said = ", ".join(f"{known:,} (from step {first:,})" for first, known in PAINTED.items())
     recipe = {
         "loss": f"adversarial × {ADVERSARIAL:g} from step {ALONE:,} on, on latents noised to below {RENOISED}; "
-        f"squared error × {RECONSTRUCTION:g} to the ends of {sum(PAINTED):,} trajectories of its own "
+        f"squared error × {RECONSTRUCTION:g} to the ends of {painted_said} trajectories of its own "
         f"({JUMPS * SUBSTEPS - 1} steps, guidance {GUIDANCE:g}), {100 * FIRST:g} % of jumps from pure noise",
         **batches.recipe,
         "start": start,
@@ -142,14 +147,16 @@ def main() -> None:
         recipe,
         steps=given.steps,
         rate=RATE,
-        cooldown=0.3,
+        cooldown=0.25,
         average=0.995,
+        factors={"discriminator.": SHARPER},
         seed=given.seed,
         work=given.work,
     )
 
     def batch_loss(generator: torch.Generator) -> torch.Tensor:
-        chosen = torch.randint(sum(PAINTED), (unet.BATCH,), generator=generator)
+        known = PAINTED[max(first for first in PAINTED if first <= training.step)]
+        chosen = torch.randint(known, (unet.BATCH,), generator=generator)
         scenes = painted.scenes[chosen]
         true, states, tokens = (
             each.to(training.device)

@@ -37,6 +37,8 @@ class Training:
     that point is kept as ``stable.pt``: in place of ``checkpoint.pt`` it can be trained for longer. The draws of step k
     come from a generator seeded by (seed, k), so that a resumed run takes the steps of an uninterrupted one.
 
+    ``factors`` are what the rate is multiplied by for the parameters whose names begin so.
+
     ``recipe`` holds whatever else decides the weights: batch, data, digests of what the run starts from. A checkpoint
     of another recipe is refused. One of another number of steps is gone on with, and the numbers are kept in ``plans``.
     """
@@ -53,6 +55,7 @@ class Training:
         decay: float = 0.01,
         average: float = 0.0,
         cooldown: float = 1.0,
+        factors: Mapping[str, float] | None = None,
         seed: int = 0,
         work: Path = WORK,
     ) -> None:
@@ -61,10 +64,11 @@ class Training:
         self.recipe: dict[str, Any] = {"rate": rate, "warmup": warmup, "decay": decay, "average": average} | dict(
             recipe
         )
-        self.recipe |= {"cooldown": cooldown, "seed": seed}
+        self.recipe |= {"cooldown": cooldown, "seed": seed} | ({"factors": dict(factors)} if factors else {})
         self.device = Accelerator().device
         self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimizer = torch.optim.AdamW(model.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=decay)
+        groups = _groups(model, factors or {})
+        self.optimizer = torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.99), weight_decay=decay)
         self.mean = {key: value.detach().clone() for key, value in model.state_dict().items()} if average else {}
         self.step, self.seconds, self.plans = 0, 0.0, [steps]
         self.curve: list[tuple[int, float]] = []
@@ -85,7 +89,7 @@ class Training:
             if self.step == self._falls_from(self.steps) > self.warmup:
                 self.save("stable.pt")
             for group in self.optimizer.param_groups:
-                group["lr"] = self.rate * self._schedule(self.step)
+                group["lr"] = group.get("factor", 1.0) * self.rate * self._schedule(self.step)
             value = loss(torch.Generator().manual_seed(self.seed * 1_000_003 + self.step))
             self.optimizer.zero_grad(set_to_none=True)
             value.backward()  # type: ignore[no-untyped-call]
@@ -179,6 +183,15 @@ class Training:
             "quality": {name: float(f"{value:.4g}") for name, value in quality.items()},
         }
         write_atomic(zoo / "cards" / f"{self.name}.json", json.dumps(told | facts, indent=1) + "\n")
+
+
+def _groups(model: nn.Module, factors: Mapping[str, float]) -> list[dict[str, Any]]:
+    """Return the parameters by what the rate is multiplied by for them."""
+    found: dict[float, list[nn.Parameter]] = {1.0: []}
+    for name, parameter in model.named_parameters():
+        factor = next((factor for start, factor in factors.items() if name.startswith(start)), 1.0)
+        found.setdefault(factor, []).append(parameter)
+    return [{"params": parameters, "factor": factor} for factor, parameters in found.items() if parameters]
 
 
 def hardware() -> str:
