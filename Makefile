@@ -44,7 +44,7 @@ zoo: .venv/installed-dev
 	$(RECIPE).mobile_vae
 	$(RECIPE).decoder mobilediffusion-full --steps 15000
 	$(RECIPE).mobile_unet softmax
-	$(RECIPE).decoder mobilediffusion
+	$(RECIPE).decoder mobilediffusion --steps 20000
 	$(RECIPE).one_step
 	$(RECIPE).distill mobilediffusion-8
 	$(RECIPE).cards

@@ -21,6 +21,7 @@ Bench = Callable[..., tuple[int, str, str]]
 
 SMALL = ["--set", "sampling.steps=2", "--set", "reference_n=6", "--batch-size", 4, "--offline"]
 CONTROL = ["controlnet", "t2i-adapter", "mediapipe-plugin"]
+FEW_STEPS = ["snapfusion", "mobilediffusion"]
 METHODS = ["scenes", "scenes[codec=vae:zoo:mini-sd]", "sd15[checkpoint=zoo:mini-sd]"]
 COMMON = ["mini_fd", "mini_kd", "mini_clip_score", "caption_accuracy", "edge_f1"]
 OTHERS = {
@@ -60,8 +61,8 @@ def test_mini_is_the_suite_of_a_run_without_options(finished: tuple[Path, str], 
     assert [result["method"] for result in results if result["dataset"] is None] == METHODS
     assert [result["checkpoint"] for result in results][:3] == [None, "zoo:mini-sd", "zoo:mini-sd"]
     assert [result["dataset"] for result in results][3:] == list(OTHERS)
-    # The stand-in of the zoo has neither control networks nor a student of few steps, and fewer layers.
-    assert [item["method"].partition("[")[0] for item in run["skipped"]] == [*CONTROL, "snapfusion", "plug-and-play"]
+    # The stand-in of the zoo has neither control networks nor methods of few steps, and fewer layers.
+    assert [item["method"].partition("[")[0] for item in run["skipped"]] == [*CONTROL, *FEW_STEPS, "plug-and-play"]
     assert all("the zoo has no checkpoint" in item["reason"] for item in run["skipped"][:-1])
     for text in (out, *(path.read_text() for path in (folder / "run.json", folder / "report.md"))):
         assert LABEL[:48] in text

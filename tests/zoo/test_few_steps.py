@@ -20,7 +20,10 @@ Pictures = NDArray[np.uint8]
 
 BASE = "sd15[checkpoint=zoo:mini-sd,scheduler=ddim,steps=20,guidance=3]"
 SNAPFUSION = "snapfusion[checkpoint=zoo:mini-snapfusion,scheduler=ddim,steps=8,guidance=3]"
-RIGHT = 0.6
+MOBILEDIFFUSION = "mobilediffusion[checkpoint=zoo:mini-mobilediffusion,scheduler=ddim,steps=20,guidance=3]"
+FULL = MOBILEDIFFUSION.replace("[", "[decoder=full,")
+NOT_DISTILLED = "mobilediffusion[checkpoint=zoo:mini-mobilediffusion,steps=1]"
+RIGHT = {SNAPFUSION: 0.6, MOBILEDIFFUSION: 0.5}
 """The share of captions of which everything is right; more in the cards, of more pictures."""
 LIKE_THE_BASE = 29.0
 """dB from the base's pictures of the same noise."""
@@ -77,9 +80,20 @@ def with_unscaled_latents(adapter: Any) -> None:
 FAULTS = (with_another_prediction_type, a_step_late, guided_twice, with_unscaled_latents)
 
 
-def test_few_steps_paint_what_captions_say() -> None:
-    pairs = zip(pictures(SNAPFUSION), cases(), strict=True)
-    assert np.mean([caption_accuracy(picture, scene.caption) for picture, scene in pairs]) >= RIGHT
+def right(found: Pictures) -> float:
+    """The share of captions of which everything is right."""
+    return float(
+        np.mean([caption_accuracy(picture, scene.caption) for picture, scene in zip(found, cases(), strict=True)])
+    )
+
+
+@pytest.mark.parametrize("method", RIGHT, ids=lambda method: method.partition("[")[0])
+def test_few_steps_paint_what_captions_say(method: str) -> None:
+    assert right(pictures(method)) >= RIGHT[method]
+
+
+def test_one_step_of_a_unet_that_was_not_distilled_is_no_picture() -> None:
+    assert right(pictures(NOT_DISTILLED)) < RIGHT[MOBILEDIFFUSION] / 2
 
 
 def test_the_student_paints_what_the_base_does() -> None:
@@ -91,3 +105,26 @@ def test_a_planted_fault_is_seen(fault: Callable[[Any], None]) -> None:
     adapter = loaded(SNAPFUSION)
     fault(adapter)
     assert likeness(painted(adapter)) < LIKE_THE_BASE
+
+
+@pytest.mark.parametrize(
+    "fault", [with_another_prediction_type, with_unscaled_latents], ids=lambda fault: fault.__name__
+)
+def test_a_planted_fault_is_seen_where_there_is_no_base(fault: Callable[[Any], None]) -> None:
+    adapter = loaded(MOBILEDIFFUSION)
+    fault(adapter)
+    assert right(painted(adapter)) < RIGHT[MOBILEDIFFUSION]
+
+
+def test_the_lite_decoder_is_nearly_as_good_as_the_full_one_at_a_quarter_of_its_size() -> None:
+    full, lite = loaded(FULL).vae, loaded(MOBILEDIFFUSION).decoder
+    originals = torch.from_numpy(np.stack([scene.image for scene in cases()])).permute(0, 3, 1, 2) / 127.5 - 1
+    with torch.inference_mode():
+        latents = full.encode(originals).latent_dist.mode()
+        errors = [
+            (made.clamp(-1, 1) - originals).square().mean((1, 2, 3))
+            for made in (full.decode(latents).sample, lite(latents))
+        ]
+    full_db, lite_db = (float((-10 * (error / 4).log10()).mean()) for error in errors)
+    assert full_db - 1.5 <= lite_db < full_db
+    assert sum(map(torch.numel, lite.parameters())) <= sum(map(torch.numel, full.decoder.parameters())) / 4

@@ -134,9 +134,16 @@ PARTS = (
         "mobile_vae",
     ),
     Part(
+        "mini-mobilediffusion/vae",
+        "MobileDiffusion, full decoder",
+        "The VAE's own, trained for longer; its encoder stays as it was.",
+        "decoder mobilediffusion-full",
+        "decoder-mobilediffusion-full",
+    ),
+    Part(
         "mini-mobilediffusion/decoder",
         "MobileDiffusion, Lite decoder",
-        "`LatentDecoder`, narrow and shallow.",
+        "`LatentDecoder`, a quarter of the full one's parameters.",
         "decoder mobilediffusion",
         "decoder-mobilediffusion",
     ),
