@@ -8,6 +8,7 @@ Luhman 2021), as noise tells nothing of true latents. With that alone it begins.
 
 from __future__ import annotations
 
+from argparse import Namespace
 from typing import Any
 
 import torch
@@ -105,16 +106,8 @@ class Duel(nn.Module):
         return total
 
 
-def main() -> None:
-    """Train and save."""
-    given = options("Make the mini MobileUNet paint in one step.", steps=16_000)
-    torch.manual_seed(given.seed)
-    trained, base = given.out / "mini-mobilediffusion", given.out / "mini-sd"
-    batches = unet.Batches(trained / "vae", given)
-    start = folder_digest(trained / "unet")
-    text = CLIPTextModel.from_pretrained(base / "text_encoder").float()
-    network = MobileUNet.from_pretrained(trained / "unet").float()
-    teacher = Predictor(text, network, batches.empty).eval()
+def trajectories(teacher: Predictor, batches: unet.Batches, given: Namespace, start: str) -> Trajectories:
+    """Return all that the trained UNet, of digest ``start``, paints for it; kept in parts, each of draws of its own."""
     parts = [
         kept_trajectories(
             teacher,
@@ -131,11 +124,23 @@ def main() -> None:
         )
         for part in range(max(PAINTED.values()) // TOGETHER)
     ]
-    painted = Trajectories(*map(torch.cat, zip(*parts, strict=True)))
-    painted_said = ", ".join(f"{known:,} (from step {first:,})" for first, known in PAINTED.items())
+    return Trajectories(*map(torch.cat, zip(*parts, strict=True)))
+
+
+def main() -> None:
+    """Train and save."""
+    given = options("Make the mini MobileUNet paint in one step.", steps=16_000)
+    torch.manual_seed(given.seed)
+    trained, base = given.out / "mini-mobilediffusion", given.out / "mini-sd"
+    batches = unet.Batches(trained / "vae", given)
+    start = folder_digest(trained / "unet")
+    text = CLIPTextModel.from_pretrained(base / "text_encoder").float()
+    network = MobileUNet.from_pretrained(trained / "unet").float()
+    painted = trajectories(Predictor(text, network, batches.empty).eval(), batches, given, start)
+    counts = ", ".join(f"{known:,} (from step {first:,})" for first, known in PAINTED.items())
     recipe = {
         "loss": f"adversarial × {ADVERSARIAL:g} from step {ALONE:,} on, on latents noised to below {RENOISED}; "
-        f"squared error × {RECONSTRUCTION:g} to the ends of {painted_said} trajectories of its own "
+        f"squared error × {RECONSTRUCTION:g} to the ends of {counts} trajectories of its own "
         f"({JUMPS * SUBSTEPS - 1} steps, guidance {GUIDANCE:g}), {100 * FIRST:g} % of jumps from pure noise",
         **batches.recipe,
         "start": start,
