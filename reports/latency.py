@@ -83,6 +83,8 @@ class Timing(_Part):
     """Scatter of the rounds' medians (1.4826 × median absolute deviation) as a share of the median."""
     rounds: list[list[float]] = Field(default_factory=list)
     """Every call, round by round, in the order they were made; empty where they are not known."""
+    turns: list[list[int]] = Field(default_factory=list)
+    """How many calls each turn of a round has, where the rows took several in turn; empty where a round is one turn."""
     each: Literal["call", "median", "mean"] = "call"
     """What ``rounds`` holds: single calls, or what a device that times itself tells of all calls of a round."""
 
@@ -197,7 +199,7 @@ class LatencyRow(_Part):
 
 
 class Comparison(_Part):
-    """A row against the first one, in the same rounds."""
+    """A row against the first one, in turns side by side."""
 
     row: int
     """Its place in ``rows``."""

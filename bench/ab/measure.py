@@ -20,7 +20,7 @@ from ..gating.verdict import FAIL, OPEN, PASS
 from ..latency.machine import busy_warning, machine
 from ..latency.protocol import WORKER, Contender, Measurement, Say
 from ..latency.results import name_of
-from ..latency.worker import Order
+from ..latency.worker import Order, Samples
 from .versions import Version
 
 LEVEL = 0.95
@@ -88,7 +88,7 @@ class Duel(Measurement):
         if self.broken:
             return {}
         base, head = (
-            {name: [statistics.median(turn.seconds) for turn in turns] for name, turns in contender.turns.items()}
+            {name: list(map(_median, rounds)) for name, rounds in contender.rounds.items()}
             for contender in self.contenders
         )
         return {name: list(zip(base[name], head[name], strict=True)) for name in base}
@@ -121,6 +121,11 @@ class Duel(Measurement):
         if not any(other is contender for other in self.contenders):
             self.broken[contender.name.partition(":")[0]] = self.failed[-1].reason
         return found
+
+
+def _median(turns: Sequence[Samples]) -> float:
+    """Of all calls of a round."""
+    return statistics.median(value for turn in turns for value in turn.seconds)
 
 
 @dataclass

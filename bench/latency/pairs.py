@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ...core.errors import BenchError
-from ...reports.latency import Comparison, Failed, LatencyRow, Machine
+from ...reports.latency import Comparison, Failed, LatencyRow, Machine, Timing
 from .machine import available_bytes
 from .protocol import Contender, Measurement
 from .results import comparisons, composed, timing
@@ -51,7 +51,7 @@ def measure_pairs(measurement: Measurement, found: Machine) -> Measured:
         if contender in measurement.contenders and (row := measurement.finish(contender)):
             pairs.append(_Pair(row, slice(before, _rounds_of(base))))
             measurement.end(contender)
-    if base and not base.turns and base in measurement.contenders:
+    if base and not base.rounds and base in measurement.contenders:
         measurement.repeat()
     first = measurement.finish(base) if base in measurement.contenders and base else None
     rows = [*([first] if first else []), *(pair.row for pair in pairs)]
@@ -96,7 +96,7 @@ def needed_bytes(order: Order, weights: int) -> float:
 
 
 def _rounds_of(contender: Contender | None) -> int:
-    return max((len(turns) for turns in contender.turns.values()), default=0) if contender else 0
+    return max((len(rounds) for rounds in contender.rounds.values()), default=0) if contender else 0
 
 
 def _compared(first: LatencyRow, pairs: Sequence[_Pair]) -> Iterator[Comparison]:
@@ -107,11 +107,12 @@ def _compared(first: LatencyRow, pairs: Sequence[_Pair]) -> Iterator[Comparison]
 
 def _restricted(row: LatencyRow, rounds: slice) -> LatencyRow:
     """A row as it was in some of its rounds."""
-    stages = {
-        name: stage.model_copy(update={"timing": timing(stage.timing.rounds[rounds])})
-        for name, stage in row.stages.items()
-    }
-    whole = row.end_to_end and timing(row.end_to_end.rounds[rounds])
+
+    def within(found: Timing) -> Timing:
+        return timing(found.rounds[rounds], found.turns[rounds])
+
+    stages = {name: stage.model_copy(update={"timing": within(stage.timing)}) for name, stage in row.stages.items()}
+    whole = row.end_to_end and within(row.end_to_end)
     return row.model_copy(
         update={"stages": stages, "composed": composed(stages.values()) if stages else None, "end_to_end": whole}
     )

@@ -48,6 +48,10 @@ from .worker import Loaded, Order, Samples
 
 WARM_UP_S = 1.0
 """How long a stage is called before the rounds, at least; no longer than it is measured."""
+TURN_S = 0.05
+"""How long a turn is, at least: a machine's speed drifts, and what is far apart in time differs by more."""
+TURN_CALLS = 2
+"""Of a turn, at least: before them goes one that is not timed."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -106,8 +110,10 @@ class Contender:
     """What messages call it."""
     loaded: Loaded | None = None
     first_s: float = 0.0
-    turns: dict[str, list[Samples]] = field(default_factory=dict)
-    """What each stage took, a turn per round."""
+    rounds: dict[str, list[list[Samples]]] = field(default_factory=dict)
+    """What each stage took, the turns of a round together."""
+    call_s: dict[str, float] = field(default_factory=dict)
+    """About how long a call of each stage takes."""
 
     @property
     def known(self) -> Loaded:
@@ -115,15 +121,31 @@ class Contender:
         assert self.loaded is not None
         return self.loaded
 
+    @property
+    def at_once(self) -> bool:
+        """Whether a round is one turn: a phone warms up in each, and counters of energy are too slow for short ones."""
+        remote = make_device(self.order.device, self.order.device_options).remote
+        return remote or self.known.energy_source is not None
+
     def load(self) -> None:
         """Load the method and make its first call."""
         self.loaded = Loaded.model_validate(self.process.ask("load", **self.order.model_dump()))
         self.first_s = self.process.ask("first")
 
+    def warm(self, name: str, seconds: float) -> None:
+        """Call a stage for so long, and learn how long a call takes."""
+        start = time.monotonic()
+        count = self.process.ask("warm", name=name, seconds=seconds)
+        self.call_s[name] = (time.monotonic() - start) / max(1, count)
+
+    def start_round(self, name: str) -> None:
+        """Keep the turns that follow together."""
+        self.rounds.setdefault(name, []).append([])
+
     def time(self, name: str, iterations: int, seconds: float) -> Samples:
         """Time a stage in one turn, and keep it."""
         found = Samples.model_validate(self.process.ask("time", name=name, iterations=iterations, seconds=seconds))
-        self.turns.setdefault(name, []).append(found)
+        self.rounds[name][-1].append(found)
         return found
 
 
@@ -190,7 +212,7 @@ class Measurement:
         names, warm_up = self._names(), min(WARM_UP_S, self.protocol.min_seconds)
         for name in names:
             for contender in self._having(name):
-                self._try(contender, contender.process.ask, "warm", name=name, seconds=warm_up)
+                self._try(contender, contender.warm, name, warm_up)
         rounds = self.protocol.rounds
         iterations, seconds = math.ceil(self.protocol.iterations / rounds), self.protocol.min_seconds / rounds
         with task("rounds", rounds) as report:
@@ -202,9 +224,21 @@ class Measurement:
     def _take_turns(self, names: Iterable[str], iterations: int, seconds: float) -> None:
         # Stage by stage: what is compared is timed within seconds of each other.
         for name in names:
-            having = self._having(name)
-            for contender in self._random.sample(having, len(having)):
-                self._try(contender, contender.time, name, iterations, seconds)
+            for contender in self._having(name):
+                contender.start_round(name)
+            turns = self._turns(name, seconds)
+            for _ in range(turns):
+                having = self._having(name)
+                for contender in self._random.sample(having, len(having)):
+                    self._try(contender, contender.time, name, math.ceil(iterations / turns), seconds / turns)
+
+    def _turns(self, name: str, seconds: float) -> int:
+        """Return in how many turns all are timed for so long; where one needs long ones, all have them."""
+        having = self._having(name)
+        if not having or any(contender.at_once for contender in having):
+            return 1
+        slowest = max(contender.call_s[name] for contender in having)
+        return max(1, round(seconds / max(TURN_S, TURN_CALLS * slowest)))
 
     def sustain(self) -> None:
         """Make pictures with one row after the other until its windows agree, each after a pause of a window."""
@@ -215,6 +249,7 @@ class Measurement:
                 # One long picture may outlast its window.
                 end = time.monotonic() + (self.protocol.windows * self.protocol.window_s or math.inf)
                 while len(medians) < self.protocol.windows and time.monotonic() < end and not has_settled(medians):
+                    contender.start_round(END_TO_END)
                     with self._round():
                         turn = self._try(contender, contender.time, END_TO_END, 1, self.protocol.window_s)
                     if turn is None:
@@ -232,8 +267,9 @@ class Measurement:
         memory, params = Memory.model_validate(ask("memory")), ask("params")
         facts = {name: StageFacts.model_validate(found) for name, found in ask("stages").items()}
         stages = {
-            name: stage_result(fact, contender.turns[name]) for name, fact in facts.items() if name in contender.turns
+            name: stage_result(fact, contender.rounds[name]) for name, fact in facts.items() if name in contender.rounds
         }
+        told = (turn.note for rounds in contender.rounds.values() for turns in rounds for turn in turns if turn.note)
         row = LatencyRow(
             method=order.method,
             device=order.device,
@@ -246,14 +282,13 @@ class Measurement:
             stages=stages,
             composed=composed(stages.values()) if stages else None,
             composition=composition(stages) if stages else None,
-            notes=list(known.notes)
-            + list(dict.fromkeys(turn.note for turns in contender.turns.values() for turn in turns if turn.note)),
+            notes=[*known.notes, *dict.fromkeys(told)],
         )
-        if turns := contender.turns.get(END_TO_END):
-            row.sustained = sustained_of(turns) if self.protocol.sustained else None
-            turns = turns[-STEADY_WINDOWS:] if row.sustained else turns
-            row.end_to_end = timing_of(turns)
-        row.energy = energy_of(row, known, turns or [])
+        if rounds := contender.rounds.get(END_TO_END):
+            row.sustained = sustained_of(rounds) if self.protocol.sustained else None
+            rounds = rounds[-STEADY_WINDOWS:] if row.sustained else rounds
+            row.end_to_end = timing_of(rounds)
+        row.energy = energy_of(row, known, rounds or [])
         return row
 
     def _process(self, index: int) -> FreshProcess:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import permutations
+from itertools import chain, islice, permutations
+
+import numpy as np
 
 from ...metrics.timing import (
     MARGIN,
@@ -13,9 +15,9 @@ from ...metrics.timing import (
     STEADY_WINDOWS,
     PairedRatio,
     has_settled,
+    judged_ratio,
     median_interval,
     p90,
-    paired_ratio,
 )
 from ...metrics.timing import spread as spread_of
 from ...reports.latency import (
@@ -35,9 +37,12 @@ from ...reports.latency import (
 from .machine import busy_warning
 from .worker import Loaded, Order, Samples
 
+MOST_RATIOS = 500
+"""That are judged one by one: the test looks at all pairs of them."""
 
-def timing(rounds: Sequence[Sequence[float]]) -> Timing:
-    """Return what calls took, given round by round."""
+
+def timing(rounds: Sequence[Sequence[float]], turns: Sequence[Sequence[int]] = ()) -> Timing:
+    """Return what calls took, given round by round; ``turns`` are the calls of each turn, where a round has several."""
     medians, calls = [statistics.median(each) for each in rounds], [value for each in rounds for value in each]
     interval = median_interval(medians)
     return Timing(
@@ -49,12 +54,15 @@ def timing(rounds: Sequence[Sequence[float]]) -> Timing:
         level=interval.level if interval else None,
         spread=spread_of(medians),
         rounds=[list(each) for each in rounds],
+        turns=[list(each) for each in turns],
     )
 
 
-def timing_of(turns: Sequence[Samples]) -> Timing:
+def timing_of(rounds: Sequence[Sequence[Samples]]) -> Timing:
     """Return what the calls of all turns took; where a device timed itself, single calls are not known."""
-    found = timing([turn.seconds for turn in turns])
+    turns = [turn for each in rounds for turn in each]
+    lengths = [[len(turn.seconds) for turn in each] for each in rounds] if len(turns) > len(rounds) else []
+    found = timing([[value for turn in each for value in turn.seconds] for each in rounds], lengths)
     if all(turn.each == "call" for turn in turns):
         return found
     counts = [turn.count for turn in turns if turn.count is not None]
@@ -68,17 +76,32 @@ def composed(stages: Iterable[StageResult]) -> Timing:
 
 
 def comparisons(rows: Sequence[LatencyRow]) -> Iterator[Comparison]:
-    """Compare every row with the first in all that both have, by the medians of the same rounds."""
+    """Compare every row with the first in all that both have, by the same rounds."""
     timings = [_timings(row) for row in rows]
     for index, found in enumerate(timings[1:], 1):
         for what in (name for name in found if name in timings[0]):
-            base, head = ([statistics.median(each) for each in side[what].rounds] for side in (timings[0], found))
-            ratio = paired_ratio(base, head)
+            ratios = turn_ratios(timings[0][what], found[what])
+            ratio = judged_ratio(ratios)
             interval = None if ratio.low is None or ratio.high is None else (ratio.low, ratio.high)
             yield Comparison(
                 row=index, base=0, what=what, ratio=ratio.ratio, interval=interval, level=ratio.level, p=ratio.p,
-                verdict=ratio.verdict, words=in_words(ratio, len(base)),
+                verdict=ratio.verdict, words=in_words(ratio, len(ratios)),
             )  # fmt: skip
+
+
+def turn_ratios(base: Timing, head: Timing) -> list[float]:
+    """Return how much slower each turn of head was than base's turn beside it; more than 500 are taken together."""
+    ratios = [theirs / ours for ours, theirs in zip(_turns(base), _turns(head), strict=True)]
+    if len(ratios) <= MOST_RATIOS:
+        return ratios
+    return [float(np.median(some)) for some in np.array_split(ratios, MOST_RATIOS)]
+
+
+def _turns(found: Timing) -> Iterator[float]:
+    """Yield the medians of all turns."""
+    for calls, lengths in zip(found.rounds, found.turns or [[len(each)] for each in found.rounds], strict=True):
+        rest = iter(calls)
+        yield from (statistics.median(islice(rest, length)) for length in lengths)
 
 
 def imported_comparisons(rows: Sequence[LatencyRow]) -> Iterator[Comparison]:
@@ -103,11 +126,11 @@ def imported_comparisons(rows: Sequence[LatencyRow]) -> Iterator[Comparison]:
             )
 
 
-def in_words(found: PairedRatio, rounds: int) -> str:
-    """Say what a comparison of so many rounds found; what is not certain is not ranked."""
+def in_words(found: PairedRatio, turns: int) -> str:
+    """Say what a comparison of so many turns found; what is not certain is not ranked."""
     change = f"{found.ratio - 1:+.1%}".replace("%", " %")
     if found.low is None or found.high is None:
-        return f"not ranked: {change}, and {rounds} rounds are too few to say more; 8 at least"
+        return f"not ranked: {change}, and {turns} turns are too few to say more; 8 at least"
     between = f"{found.level:.0%}".replace(
         "%", " %"
     ) + f" interval {found.low - 1:+.1%} to {found.high - 1:+.1%}".replace("%", " %")
@@ -133,17 +156,18 @@ def macs_of(stages: Iterable[StageFacts]) -> int | None:
     return sum(known) if found and len(known) == len(found) else None
 
 
-def stage_result(fact: StageFacts, turns: Sequence[Samples]) -> StageResult:
-    return StageResult(**fact.model_dump(), timing=timing_of(turns), joules=_joules(turns))
+def stage_result(fact: StageFacts, rounds: Sequence[Sequence[Samples]]) -> StageResult:
+    return StageResult(**fact.model_dump(), timing=timing_of(rounds), joules=_joules(rounds))
 
 
-def _joules(turns: Sequence[Samples]) -> float | None:
+def _joules(rounds: Sequence[Sequence[Samples]]) -> float | None:
     """Joules per call, None where they were not counted."""
+    turns = list(chain.from_iterable(rounds))
     counted = [turn.joules for turn in turns if turn.joules is not None]
     return sum(counted) / sum(len(turn.seconds) for turn in turns) if turns and len(counted) == len(turns) else None
 
 
-def energy_of(row: LatencyRow, known: Loaded, pictures: Sequence[Samples]) -> Energy:
+def energy_of(row: LatencyRow, known: Loaded, pictures: Sequence[Sequence[Samples]]) -> Energy:
     if known.energy_reason:
         return Energy(reason=known.energy_reason)
     stages = [stage.joules * stage.forwards for stage in row.stages.values() if stage.joules is not None]
@@ -151,7 +175,8 @@ def energy_of(row: LatencyRow, known: Loaded, pictures: Sequence[Samples]) -> En
     return Energy(joules_per_image=_joules(pictures) if pictures else summed, source=known.energy_source)
 
 
-def sustained_of(turns: Sequence[Samples]) -> Sustained:
+def sustained_of(windows: Sequence[Sequence[Samples]]) -> Sustained:
+    turns = [turn for (turn,) in windows]
     medians = [statistics.median(turn.seconds) for turn in turns]
     steady = statistics.median(medians[-STEADY_WINDOWS:])
     curve = [

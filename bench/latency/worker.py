@@ -164,6 +164,8 @@ class Worker:
         while not count or time.perf_counter() - start < seconds:
             self._call(name)
             count += 1
+        gc.collect()
+        gc.freeze()  # what lives by now stays: collections between short turns need not look through it
         return count
 
     def time(self, name: str, iterations: int, seconds: float) -> Samples:

@@ -225,7 +225,7 @@ class Scripted:
             settings = {"steps": 10 if self.side == "base" else 20}
             return {
                 "checkpoint": None, "fingerprint": "x", "settings": settings, "about": {"threads": 1}, "load_s": 1.0,
-                "names": ["unet", "decoder", "end_to_end"], "weights_bytes": 7, "energy_source": None,
+                "names": ["unet", "decoder", "end_to_end"], "weights_bytes": 7, "energy_source": "counter",
                 "energy_reason": None,
             }  # fmt: skip
         if question != "time":

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,11 +21,20 @@ from t2ibench.bench.devices.energy import Meter, NoMeter, rapl
 from t2ibench.bench.fresh import FreshProcess
 from t2ibench.bench.latency.machine import busy_warning
 from t2ibench.bench.latency.protocol import WORKER, measure
-from t2ibench.bench.latency.results import comparisons, composed, in_words, timing
+from t2ibench.bench.latency.results import comparisons, composed, in_words, timing, turn_ratios
 from t2ibench.bench.latency.worker import Order
 from t2ibench.core.errors import BenchError
 from t2ibench.metrics.paired import sign_flip
-from t2ibench.metrics.timing import has_settled, mean_interval_by_subsets, median_interval, p90, paired_ratio, spread
+from t2ibench.metrics.timing import (
+    has_settled,
+    judged_ratio,
+    mean_interval_by_subsets,
+    median_interval,
+    p90,
+    paired_ratio,
+    signed_rank,
+    spread,
+)
 from t2ibench.reports.latency import (
     LatencyRow,
     LatencyRun,
@@ -136,6 +146,26 @@ def _pair(ratio: float, noise: float, seed: int, rounds: int = 10) -> tuple[Any,
     return drift * np.exp(random.normal(0, noise, rounds)), ratio * drift * np.exp(random.normal(0, noise, rounds))
 
 
+def test_the_signed_rank_test_is_scipys_and_its_interval_the_test_turned_round() -> None:
+    from scipy.stats import wilcoxon
+
+    for n in (8, 10, 25):
+        values = np.random.default_rng(n).normal(0.3, 1, n)
+        found = signed_rank(values, 0.99)
+        assert found.p == pytest.approx(wilcoxon(values, method="exact").pvalue)
+        for end, inside in ((found.low, 1e-9), (found.high, -1e-9)):
+            assert signed_rank(values - end - inside, 0.99).p > 0.01 >= signed_rank(values - end + inside, 0.99).p
+    assert signed_rank([0.0] * 9, 0.99) == (0, 0, 0, 1) and signed_rank([1.0] * 7, 0.99)[1:3] == (None, None)
+
+
+def test_turns_that_were_disturbed_hide_no_difference() -> None:
+    random = np.random.default_rng(0)
+    ratios = 1.05 * np.exp(random.normal(0, 0.02, 40))
+    ratios[::8] *= np.exp(random.normal(0, 1, 5))  # a neighbour on the machine, for one method and not for the other
+    assert judged_ratio(ratios).verdict == "slower"
+    assert abs(np.mean(ratios) - 1.05) > 0.05
+
+
 def test_equal_methods_are_hardly_ever_ranked_and_slower_ones_are_found() -> None:
     same = [paired_ratio(*_pair(1, 0.015, seed)).verdict for seed in range(300)]
     assert sum(verdict in ("slower", "faster") for verdict in same) <= 6
@@ -149,7 +179,7 @@ def test_what_is_not_certain_is_not_ranked_and_says_why() -> None:
     noisy = paired_ratio(*_pair(1.05, 0.3, 1))
     assert noisy.verdict == "not ranked" and in_words(noisy, 10).startswith("too noisy to rank: ")
     few = paired_ratio(*_pair(1.5, 0.001, 1, rounds=5))
-    assert few.verdict == "not ranked" and "5 rounds are too few" in in_words(few, 5)
+    assert few.verdict == "not ranked" and "5 turns are too few" in in_words(few, 5)
     base = np.linspace(1, 1.1, 10)
     small = paired_ratio(base, base * np.linspace(1.01, 1.027, 10))  # certain, and no more than chance of layout
     assert small.verdict == "not ranked" and "two processes of one method" in in_words(small, 10)
@@ -422,6 +452,36 @@ def test_all_take_a_turn_in_each_round_in_an_order_that_changes(monkeypatch: pyt
     assert [tuple(_turns("unet")[start : start + 3]) for start in range(0, 27, 3)] == again
     _scripted(monkeypatch, Protocol(rounds=9, iterations=10, seed=1), lambda row, name, turn: 1.0)
     assert [tuple(_turns("unet")[start : start + 3]) for start in range(0, 27, 3)] != again
+
+
+@pytest.mark.parametrize(
+    ("counter", "call_s", "turns"),
+    [(None, 0.01, 20), (None, 0.1, 5), (None, 3.0, 1), ("counter", 0.01, 1)],
+)
+def test_turns_are_short_unless_a_call_is_long_or_energy_is_counted(
+    monkeypatch: pytest.MonkeyPatch, counter: str | None, call_s: float, turns: int
+) -> None:
+    loaded = Scripted.load
+    clock = SimpleNamespace(monotonic=iter(range(1_000_000)).__next__)  # a second goes by between any two looks
+    monkeypatch.setattr(Scripted, "load", lambda self, **asked: loaded(self, **asked) | {"energy_source": counter})
+    monkeypatch.setattr(Scripted, "warm", lambda self, name, seconds: 1 / call_s)
+    monkeypatch.setattr("t2ibench.bench.latency.protocol.time", clock)
+    run = _scripted(monkeypatch, Protocol(rounds=8, iterations=8, min_seconds=8), lambda row, name, turn: call_s, 2)
+    timings = [row.stages["unet"].timing for row in run.rows]
+    assert [len(timing.rounds) for timing in timings] == [8, 8]
+    assert all(timing.turns == ([[1] * turns] * 8 if turns > 1 else []) for timing in timings)
+    assert len(_turns("unet")) == 8 * turns * 2
+
+
+def test_a_ratio_is_of_turns_beside_each_other() -> None:
+    drift = [1.0, 2.0, 1.5, 4.0]  # a machine that slows down within the round
+    base = timing([[value for value in drift for _ in range(2)]] * 8, [[2] * 4] * 8)
+    head = timing([[1.05 * value for value in drift for _ in range(3)]] * 8, [[3] * 4] * 8)
+    assert turn_ratios(base, head) == pytest.approx([1.05] * 32)
+    whole = timing([[3.0, 3.0]] * 8)
+    assert turn_ratios(whole, timing([[6.0]] * 8)) == [2.0] * 8
+    many = timing([[1.0] * 2000] * 8, [[1] * 2000] * 8)
+    assert turn_ratios(many, many) == [1.0] * 500
 
 
 def test_a_row_that_dies_in_a_round_is_out_and_overheads_are_over_the_next(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,14 +1,15 @@
 """Whether `bench latency` tells the truth: a known time, equal methods, and one that is 5 % slower.
 
-    python tests/benchmarks/latency_selfcheck.py [--comparisons 200] [--json]
+    python tests/benchmarks/latency_selfcheck.py [--comparisons 200] [--keep FILE] [--json]
 
 1. A stage that sleeps for a known time is measured within 1 %.
 2. Of 200 comparisons of two identical methods at most 5 % rank them.
 3. Of 200 comparisons with a method that computes 5 % more at least 90 % call it slower.
 
-Every comparison is `bench latency` itself on two methods: fresh processes, ten interleaved rounds. Shares are given
-with exact 95 % intervals (Clopper and Pearson, Biometrika 26, 1934). The exit status is 1 where one of the three does
-not hold. 200 comparisons of each kind take about an hour and a half; on a busy machine expect more words than ranks.
+Every comparison is `bench latency` itself: fresh processes, ten rounds of short turns; a method, its twin and a slower
+one are measured together, so one run makes a comparison of each kind. Shares are given with exact 95 % intervals
+(Clopper and Pearson, Biometrika 26, 1934). The exit status is 1 where one of the three does not hold. 200 comparisons
+of each kind take an hour and a half; on a busy machine expect more words than ranks.
 """
 
 from __future__ import annotations
@@ -28,12 +29,14 @@ import torch
 from t2ibench import Adapter
 from t2ibench.adapters.base import Stage
 from t2ibench.adapters.options import option
+from t2ibench.bench.latency.results import in_words, turn_ratios
 from t2ibench.datasets.request import Request
+from t2ibench.metrics.timing import PairedRatio, judged_ratio
 
 SLEEP_MS = 100
 WORK = 20
 """Matrix products per forward: 21 of them are 5 % more."""
-SIDE = 384
+SIDE = 256
 
 
 class _Sleep(torch.nn.Module):
@@ -128,14 +131,44 @@ def run(methods: list[str], seed: int, min_seconds: float) -> Any:
     return found
 
 
-def verdicts(methods: list[str], comparisons: int, min_seconds: float) -> Counter[str]:
-    """How often the second method was called what."""
-    found: Counter[str] = Counter()
-    for seed in range(comparisons):
-        (comparison,) = (each for each in run(methods, seed, min_seconds).comparisons if each.what == "unet")
-        found[comparison.verdict] += 1
-        print(f"{seed + 1} of {comparisons}: {comparison.words}", file=sys.stderr, flush=True)
+class Compared(NamedTuple):
+    """What one run found of two methods."""
+
+    seed: int
+    kind: str
+    ratios: list[float]
+    """Of its turns."""
+
+    @property
+    def judged(self) -> PairedRatio:
+        """What `bench latency` says of such turns."""
+        return judged_ratio(self.ratios)
+
+
+def compare(seed: int, min_seconds: float) -> list[Compared]:
+    """Compare a method with its twin and with a slower one, all three in turns."""
+    others = {"equal": f"Products[count={WORK},twin=yes]", "slower": f"Products[count={WORK + WORK // 20}]"}
+    measured = run([f"Products[count={WORK}]", *others.values()], seed, min_seconds)
+    base, *rows = (row.stages["unet"].timing for row in measured.rows)
+    found = [Compared(seed, kind, turn_ratios(base, row)) for kind, row in zip(others, rows, strict=True)]
+    said = [comparison.verdict for comparison in measured.comparisons if comparison.what == "unet"]
+    assert said == [each.judged.verdict for each in found]
+    for each in found:
+        print(f"{seed + 1}, {each.kind}: {in_words(each.judged, len(each.ratios))}", file=sys.stderr, flush=True)
     return found
+
+
+def compare_all(count: int, min_seconds: float, kept: Path | None) -> list[Compared]:
+    """Compare so many times; what ``kept`` holds of an earlier go is not measured again."""
+    lines = kept.read_text().splitlines() if kept and kept.exists() else []
+    found = [Compared(**json.loads(line)) for line in lines]
+    for seed in range(len(found) // 2, count):
+        new = compare(seed, min_seconds)
+        found += new
+        if kept:
+            with kept.open("a") as file:
+                file.writelines(json.dumps(each._asdict()) + "\n" for each in new)
+    return found[: 2 * count]
 
 
 def main() -> int:
@@ -143,28 +176,33 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--comparisons", type=int, default=200, metavar="N", help="of each kind")
     parser.add_argument("--min-seconds", type=float, default=2.0, metavar="S", help="per method and comparison")
+    parser.add_argument("--keep", type=Path, metavar="FILE", help="for every comparison, to go on from later")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
+    kept = given.keep and given.keep.absolute()
     os.chdir(Path(__file__).parent)  # where the workers look for this module
     sleep = run([f"Sleep[ms={SLEEP_MS}]"], 0, 10 * given.min_seconds).rows[0].stages["unet"].timing
     error = 1000 * sleep.median_s / SLEEP_MS - 1
-    equal = [f"Products[count={WORK}]", f"Products[count={WORK},twin=yes]"]
-    same = verdicts(equal, given.comparisons, given.min_seconds)
-    slower = verdicts([equal[0], f"Products[count={WORK + WORK // 20}]"], given.comparisons, given.min_seconds)
-    ranked = share(same["slower"] + same["faster"], given.comparisons)
-    caught = share(slower["slower"], given.comparisons)
+    compared = compare_all(given.comparisons, given.min_seconds, kept)
+    verdicts = {
+        kind: Counter(each.judged.verdict for each in compared if each.kind == kind) for kind in ("equal", "slower")
+    }
+    ranked = share(verdicts["equal"]["slower"] + verdicts["equal"]["faster"], given.comparisons)
+    caught = share(verdicts["slower"]["slower"], given.comparisons)
+    half_width = float(np.median([(each.judged.high - each.judged.low) / 2 for each in compared]))
     holds = {
         "sleep": abs(error) <= 0.01,
         "equal": ranked.k <= 0.05 * ranked.n,
         "slower": caught.k >= 0.9 * caught.n,
     }
     if given.json:
-        found = {"sleep_error": error, "equal": dict(same), "slower": dict(slower), "holds": holds}
+        found = {"sleep_error": error, **verdicts, "half_width": half_width, "holds": holds}
         print(json.dumps({**found, "ranked": ranked._asdict(), "found": caught._asdict()}, indent=2))
     else:
         print(f"a sleep of {SLEEP_MS} ms is measured {error:+.2%} off: {'holds' if holds['sleep'] else 'FAILS'}")
         print(f"equal methods ranked: {ranked}: {'holds' if holds['equal'] else 'FAILS'}")
         print(f"5 % slower found: {caught}: {'holds' if holds['slower'] else 'FAILS'}")
+        print(f"intervals of the ratios are ±{half_width:.1%} wide (median)")
     return 0 if all(holds.values()) else 1
 
 
