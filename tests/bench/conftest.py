@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from in_process import InProcess
 
 from made import write_random_inception
 from t2ibench.bench.gating.sides import Place, Side, Taken
@@ -48,6 +49,15 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> None:
 def random_inception(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file of random weights of the Inception network."""
     return write_random_inception(tmp_path_factory.mktemp("weights") / "random.pth")
+
+
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch) -> type[InProcess]:
+    """Have workers of latency and exports answer in this process."""
+    InProcess.started = 0
+    for place in ("fresh", "latency.protocol"):
+        monkeypatch.setattr(f"t2ibench.bench.{place}.FreshProcess", InProcess)
+    return InProcess
 
 
 @pytest.fixture

@@ -372,6 +372,7 @@ def tiny(tiny_sd: Path) -> Any:
     return make_adapter(f"sd15[checkpoint={tiny_sd},scheduler=ddim,steps=3]")
 
 
+@pytest.mark.usefixtures("in_process")
 def test_the_command_makes_a_report_of_a_phone(
     phone: Set, exported: Path, tiny_sd: Path, bench: Callable[..., tuple[int, str, str]], tmp_path: Path
 ) -> None:

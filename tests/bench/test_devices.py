@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from in_process import InProcess
 from torch import nn
 
 from t2ibench.adapters import make_adapter
@@ -390,36 +391,6 @@ def test_a_method_without_stages_cannot_be_exported() -> None:
 
 
 # --- preparing
-
-
-class InProcess:
-    """A process of its own that is none."""
-
-    started = 0
-
-    def __init__(self, module: str, environment: Any) -> None:
-        from t2ibench.bench.devices.exporter import Exporter
-
-        InProcess.started += 1
-        self.exporter = Exporter()
-
-    def __enter__(self) -> InProcess:
-        return self
-
-    def __exit__(self, *_: object) -> None: ...
-
-    def ask(self, question: str, **details: Any) -> Any:
-        from t2ibench.bench.latency.worker import Order
-
-        details = {"order": Order.model_validate(details)} if question == "load" else details
-        return json.loads(json.dumps(getattr(self.exporter, question)(**details)))
-
-
-@pytest.fixture
-def in_process(monkeypatch: pytest.MonkeyPatch) -> type[InProcess]:
-    InProcess.started = 0
-    monkeypatch.setattr("t2ibench.bench.fresh.FreshProcess", InProcess)
-    return InProcess
 
 
 def order(method: str, dtype: str = "fp32", size: int = 64) -> Any:

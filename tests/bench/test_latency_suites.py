@@ -275,7 +275,7 @@ def test_claims_hold_where_their_whole_interval_does() -> None:
 # --- the whole command
 
 
-@pytest.mark.timeout(900)  # two processes that import all of diffusers, on a machine that may be busy
+@pytest.mark.usefixtures("in_process")
 def test_the_suite_runs_and_says_what_it_is_made_of(small: Path, bench: Bench, tmp_path: Path) -> None:
     status, out, err = bench(
         "latency", "mediapipe-plugin", "--suite", "latency", "--size", 64, "--min-seconds", 0, "--rounds", 1,
