@@ -19,11 +19,6 @@ from .stats import mean_interval, proportion_interval, skewed_mean_interval, stu
 Floats = NDArray[np.float64]
 Numbers = Sequence[float] | Floats
 
-FLIPS = 100_000
-"""Random flips where there are too many rounds to go through all of them: an error of 0.0007 in a p of 0.05."""
-_ALL_FLIPS = 20
-"""Rounds up to which all 2^(n - 1) flips fit into memory (4 MiB) and a blink."""
-
 
 class Change(NamedTuple):
     """Head minus base, with its interval."""
@@ -201,41 +196,6 @@ def feature_drift(
         rest = np.bincount(prompts, rest) / np.bincount(prompts)
     interval = skewed_mean_interval(rest, level)
     return Change(drift, max(drift + interval[0], 0.0), drift + interval[1]) if interval else None
-
-
-# --- latency
-
-
-class SignFlip(NamedTuple):
-    """A sign-flip test."""
-
-    p: float
-    """Two-sided."""
-    smallest: float
-    """The smallest p that so many rounds can give: no difference, however large, is found at a level below it."""
-
-
-def sign_flip(ratios: Numbers, seed: int = 0) -> SignFlip:
-    """Test whether ratios of paired rounds' medians (head over base, above 0) are off 1, by flipping their logs' signs.
-
-    If both versions are equally fast, each round could as well have come out the other way round: its log ratio has a
-    random sign, whatever its distribution. p is the share of all 2^n choices of signs whose mean is as far from 0 as
-    the one seen (Fisher, The Design of Experiments, 1935, section 21); above 20 rounds, of 100,000 random ones and that
-    seen. The logs make twice as slow and twice as fast equal steps. The smallest p is 2/2^n: 0.002 at 10 rounds, and 5
-    rounds can never reach 0.05.
-    """
-    logs = np.log(np.asarray(ratios, np.float64))
-    seen = abs(float(logs.sum())) * (1 - 1e-12)  # sums in another order are not less than themselves
-    if len(logs) <= _ALL_FLIPS:
-        sums = logs[:1]  # the other sign of the first mirrors all others
-        for log in logs[1:]:
-            sums = np.concatenate([sums + log, sums - log])
-        return SignFlip(float(np.mean(np.abs(sums) >= seen)) if len(logs) else 1.0, min(1.0, 2.0 ** (1 - len(logs))))
-    random, beyond = np.random.default_rng(seed), 1
-    for _ in range(10):
-        signs = random.integers(0, 2, (FLIPS // 10, len(logs))) * 2 - 1
-        beyond += int((np.abs(signs @ logs) >= seen).sum())
-    return SignFlip(beyond / (FLIPS + 1), 1 / (FLIPS + 1))
 
 
 def _normal(level: float) -> float:

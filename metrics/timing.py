@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,11 +30,6 @@ NOISY = 0.05
 """Spread of the rounds above which a number is said to be noisy."""
 STEADY_WINDOWS = 3
 STEADY_WITHIN = 0.02
-
-_ALL_SUBSETS = 20
-"""Rounds up to which the means of all subsets fit into memory (8 MiB)."""
-_SUBSETS = 100_000
-"""Random subsets where there are more."""
 
 Verdict = Literal["slower", "faster", "alike", "not ranked"]
 
@@ -159,40 +154,22 @@ def _signed_ranks(n: int) -> NDArray[np.float64]:
 def slowdown(base: Numbers, head: Numbers, level: float = LEVEL) -> Change | None:
     """Return how much slower head is than base as a share of base's time, from medians of the same rounds, above 0.
 
-    0.07 is 7 % slower. The estimate is the geometric mean of the rounds' ratios, less 1; the interval holds all shares
-    that the sign-flip test of the log ratios would not reject at 1 - ``level``. None where there are too few rounds for
-    an interval of this level: ``rounds_needed`` says how many there must be.
+    0.07 is 7 % slower: estimate and interval of ``signed_rank`` of the log ratios, less 1. None where there are too few
+    rounds for an interval of this level: ``rounds_needed`` says how many there must be.
     """
-    logs = np.log(np.asarray(head, np.float64)) - np.log(np.asarray(base, np.float64))
-    ends = mean_interval_by_subsets(logs, level)
-    return Change(*(math.expm1(value) for value in (float(logs.mean()), *ends))) if ends else None
+    found = signed_rank(np.log(np.asarray(head, np.float64)) - np.log(np.asarray(base, np.float64)), level)
+    if found.low is None or found.high is None:
+        return None
+    return Change(*map(math.expm1, (found.estimate, found.low, found.high)))
 
 
 def rounds_needed(tests: int, level: float = LEVEL) -> int:
-    """Return the fewest rounds from which sign-flip tests of ``tests`` rows can find anything, ``level`` over them all.
+    """Return the fewest rounds in which signed-rank tests of ``tests`` rows can find anything, ``level`` over them all.
 
     n rounds give no p below 2/2^n, so 2^(1 - n) must reach (1 - ``level``)/``tests`` (Bonferroni): 10 rounds do for up
     to 25 rows at 0.95, 11 for 51.
     """
     return 1 + math.ceil(-math.log2(1 - simultaneous_level(tests, level)) - 1e-9)
-
-
-def mean_interval_by_subsets(values: NDArray[np.float64], level: float) -> tuple[float, float] | None:
-    """Return the interval of the centre of values scattered symmetrically; None where there are too few of them.
-
-    The sign-flip test keeps a centre c where turning the signs of the values - c gives a mean as far from 0 often
-    enough. Turning those of a subset makes the mean no smaller just where the subset's own mean is at most c, so the
-    interval lies between the k-th smallest and the k-th largest mean of the 2^n - 1 subsets, k = 2^n (1 - ``level``)/2
-    (Hartigan, "Using subsample values as typical values", JASA 64, 1969): exact, with no word on the distribution.
-    Above 20 values it takes 100,000 random subsets. At 0.99 it needs 8 values.
-    """
-    n = len(values)
-    means = _all_means(values) if n <= _ALL_SUBSETS else _random_means(values)
-    rank = int((1 - level) / 2 * (len(means) + 1) * (1 + 1e-12))
-    if not rank:
-        return None
-    cut = np.partition(means, (rank - 1, len(means) - rank))
-    return float(cut[rank - 1]), float(cut[len(means) - rank])
 
 
 def has_settled(medians: Numbers) -> bool:
@@ -208,17 +185,3 @@ def _verdict(ratio: float, low: float | None, high: float | None, differs: bool,
     if differs and not 1 / edge <= ratio <= edge:
         return "slower" if ratio > 1 else "faster"
     return "not ranked"
-
-
-def _all_means(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    sums, counts = np.zeros(1), np.zeros(1)
-    for value in values:
-        sums, counts = np.concatenate([sums, sums + value]), np.concatenate([counts, counts + 1])
-    return np.asarray(sums[1:] / counts[1:])
-
-
-def _random_means(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    random: Any = np.random.default_rng(0)
-    chosen = random.integers(0, 2, (_SUBSETS, len(values))).astype(np.float32)
-    counts = chosen.sum(axis=1)
-    return np.asarray((chosen @ values)[counts > 0] / counts[counts > 0])

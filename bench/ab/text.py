@@ -69,8 +69,10 @@ def _notes(run: AbRun) -> Iterator[str]:
     if run.rows:
         yield ", ".join(f"{counts[verdict]} {said}" for verdict, said in _COUNTED.items() if counts[verdict])  # type: ignore[index]
         yield (
-            f"Slower by: geometric mean of the ratios of {run.protocol.rounds} paired rounds, with its {run.level:.0%} "
-            f"interval. A row fails where it is slower by more than {run.margin:.1%}".replace(".0%", "%")
+            f"Slower by: Hodges-Lehmann estimate of the ratios of {run.protocol.rounds} paired rounds, with its "
+            f"{run.level:.0%} interval. A row fails where it is slower by more than {run.margin:.1%}".replace(
+                ".0%", "%"
+            )
             + f", surely over all {run.tests} rows together, and once more in fresh processes."
         )
     for failed in run.failed:

@@ -33,7 +33,7 @@ Bench = Callable[..., tuple[int, str, str]]
 # --- statistics
 
 
-def test_a_slowdown_is_a_share_of_base_with_the_interval_of_the_sign_flip_test() -> None:
+def test_a_slowdown_is_a_share_of_base_with_the_interval_of_the_signed_rank_test() -> None:
     base = np.linspace(1, 2, 10)  # a machine that slows down: both versions alike
     found = slowdown(base, base * np.linspace(1.06, 1.08, 10))
     assert found is not None

@@ -16,7 +16,6 @@ from t2ibench.metrics.frechet_interval import GROUPS, group_labels
 from t2ibench.metrics.kernel import discrepancy, kernel_left_out
 from t2ibench.metrics.manifold import density_left_out, precision_left_out
 from t2ibench.metrics.paired import (
-    FLIPS,
     are_coarse,
     are_shares,
     feature_drift,
@@ -25,7 +24,6 @@ from t2ibench.metrics.paired import (
     paired_mean_change,
     paired_share_change,
     share_change,
-    sign_flip,
     simultaneous_level,
 )
 from t2ibench.metrics.stats import jackknife_half_width, mean_interval, rest_means
@@ -298,7 +296,7 @@ def test_pictures_of_one_prompt_count_as_one():
     assert thrice.high - thrice.estimate == pytest.approx(once.high - once.estimate, rel=0.02)
 
 
-# --- many rows, few rounds
+# --- many rows
 
 
 def test_all_intervals_hold_together():
@@ -311,34 +309,3 @@ def test_all_intervals_hold_together():
         rows = random.normal(0, 1, (20, 30))
         clean += all(low < 0 < high for low, high in (mean_interval(row, level) for row in rows))
     assert within_binomial(clean, 300, 0.95)
-
-
-def test_signs_flipped_one_by_one():
-    ratios = np.array([1.05, 1.2, 0.97, 1.1, 1.02])
-    logs = np.log(ratios)
-    sums = [abs(np.dot(signs, logs)) for signs in product((1, -1), repeat=5)]
-    expected = np.mean([total >= abs(logs.sum()) - 1e-12 for total in sums])
-    assert sign_flip(ratios).p == pytest.approx(expected)
-    assert sign_flip(1 / ratios).p == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("n", [1, 5, 10, 20])
-def test_the_smallest_p_is_that_of_rounds_that_all_agree(n: int):
-    found = sign_flip([1.07] * n)
-    assert found.p == found.smallest == 2 / 2**n
-    assert sign_flip([1.0] * n).p == 1
-
-
-def test_many_rounds_take_random_flips():
-    ratios = np.exp(np.random.default_rng(9).normal(0.02, 0.1, 40))
-    found = sign_flip(ratios)
-    assert found == sign_flip(ratios)
-    assert found.p == pytest.approx(scipy.stats.ttest_1samp(np.log(ratios), 0).pvalue, abs=0.03)
-    assert found.smallest == 1 / (FLIPS + 1)
-    assert sign_flip([2.0] * 40).p == found.smallest
-
-
-def test_equal_versions_are_called_slower_as_seldom_as_said():
-    random = np.random.default_rng(10)
-    alarms = sum(sign_flip(np.exp(random.standard_t(3, 10) * 0.05)).p <= 0.05 for _ in range(400))
-    assert within_binomial(400 - alarms, 400, 0.95)
