@@ -83,7 +83,7 @@ class Timing(_Part):
     """Scatter of the rounds' medians (1.4826 × median absolute deviation) as a share of the median."""
     rounds: list[list[float]] = Field(default_factory=list)
     """Every call, round by round, in the order they were made; empty where they are not known."""
-    turns: list[list[int]] = Field(default_factory=list)
+    turn_calls: list[list[int]] = Field(default_factory=list)
     """How many calls each turn of a round has, where the rows took several in turn; empty where a round is one turn."""
     each: Literal["call", "median", "mean"] = "call"
     """What ``rounds`` holds: single calls, or what a device that times itself tells of all calls of a round."""
@@ -191,6 +191,13 @@ class LatencyRow(_Part):
     imported: str | None = None
     """The file that the numbers come from, where they were measured elsewhere."""
     notes: list[str] = Field(default_factory=list)
+
+    @property
+    def timings(self) -> dict[str, Timing]:
+        """All that was timed: stages, then whole pictures."""
+        totals = {COMPOSED: self.composed, END_TO_END: self.end_to_end}
+        stages = {name: stage.timing for name, stage in self.stages.items()}
+        return stages | {name: total for name, total in totals.items() if total}
 
     @property
     def name(self) -> str:

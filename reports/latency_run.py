@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ..metrics.timing import paired_ratio
+from ..metrics.timing import judged_ratio
 from .latency import END_TO_END, LatencyRow, LatencyRun, StageFacts, StageResult, Timing
 from .schema import CodecFacts, Cost, Latency, Result, Run, RunSettings, SuiteInfo
 
@@ -58,8 +58,7 @@ def added(row: LatencyRow) -> Added | None:
         whole = sum(stage.timing.median_s * stage.forwards for stage in others)
         return Added("composed", 1 + control.timing.median_s * control.forwards / whole)
     without = [sum(values) for values in zip(*map(_per_picture, others), strict=True)]
-    both = [one + other for one, other in zip(_per_picture(control), without, strict=True)]
-    found = paired_ratio(without, both)
+    found = judged_ratio([1 + ours / rest for ours, rest in zip(_per_picture(control), without, strict=True)])
     return Added("composed", found.ratio, None if found.low is None or found.high is None else (found.low, found.high))
 
 

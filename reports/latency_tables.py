@@ -29,7 +29,7 @@ COMPOSED_NOTE = (
     "of one picture, which end to end are one call of two"
 )
 CLAIM_NOTE = (
-    "A stage: one forward over one of the first row, in the same rounds. Composed: all stages of the row over those "
+    "A stage: one forward over one of the first row, turn by turn. Composed: all stages of the row over those "
     "without its control network, per picture. ± is half the interval of 99 %"
 )
 OF_ROUNDS = {
@@ -250,7 +250,9 @@ def _protocol(run: LatencyRun) -> str:
     else:
         least = f"at least {protocol.iterations} calls and {protocol.min_seconds:g} s in all"
         who = "one row at a time beside the first, both" if protocol.in_pairs else "all rows"
-        how = f"{protocol.rounds} rounds, in each {who} in random order; per stage {least}; batch 1"
+        short = any(timing.turn_calls for row in run.rows for timing in row.timings.values())
+        turns = "in short turns" if short else "a turn in each"
+        how = f"{protocol.rounds} rounds, {who} {turns} in random order; per stage {least}; batch 1"
     return f"{how}; {', '.join(_machine(run))}"
 
 

@@ -61,7 +61,9 @@ def latency(
     rounds: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Turns that the methods take, 8 to rank them; else 10, or the suite's.", show_default=False
+            min=1,
+            help="8 to rank pictures composed of stages; else 10, or the suite's.",
+            show_default=False,
         ),
     ] = None,
     end_to_end: Annotated[

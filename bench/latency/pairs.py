@@ -109,7 +109,7 @@ def _restricted(row: LatencyRow, rounds: slice) -> LatencyRow:
     """A row as it was in some of its rounds."""
 
     def within(found: Timing) -> Timing:
-        return timing(found.rounds[rounds], found.turns[rounds])
+        return timing(found.rounds[rounds], found.turn_calls[rounds])
 
     stages = {name: stage.model_copy(update={"timing": within(stage.timing)}) for name, stage in row.stages.items()}
     whole = row.end_to_end and within(row.end_to_end)

@@ -113,19 +113,13 @@ class Contender:
     rounds: dict[str, list[list[Samples]]] = field(default_factory=dict)
     """What each stage took, the turns of a round together."""
     call_s: dict[str, float] = field(default_factory=dict)
-    """About how long a call of each stage takes."""
+    """About how long a call of each stage takes; infinite where a device repeats and times calls itself."""
 
     @property
     def known(self) -> Loaded:
         """What it said once it was loaded."""
         assert self.loaded is not None
         return self.loaded
-
-    @property
-    def at_once(self) -> bool:
-        """Whether a round is one turn: a phone warms up in each, and counters of energy are too slow for short ones."""
-        remote = make_device(self.order.device, self.order.device_options).remote
-        return remote or self.known.energy_source is not None
 
     def load(self) -> None:
         """Load the method and make its first call."""
@@ -136,7 +130,7 @@ class Contender:
         """Call a stage for so long, and learn how long a call takes."""
         start = time.monotonic()
         count = self.process.ask("warm", name=name, seconds=seconds)
-        self.call_s[name] = (time.monotonic() - start) / max(1, count)
+        self.call_s[name] = (time.monotonic() - start) / count if count else math.inf
 
     def start_round(self, name: str) -> None:
         """Keep the turns that follow together."""
@@ -145,7 +139,11 @@ class Contender:
     def time(self, name: str, iterations: int, seconds: float) -> Samples:
         """Time a stage in one turn, and keep it."""
         found = Samples.model_validate(self.process.ask("time", name=name, iterations=iterations, seconds=seconds))
+        if min(found.seconds) <= 0:
+            raise BenchError(f"a call of '{name}' took {min(found.seconds):g} s: times have to be above 0")
         self.rounds[name][-1].append(found)
+        if self.call_s.get(name) != math.inf:
+            self.call_s[name] = statistics.median(found.seconds)
         return found
 
 
@@ -222,23 +220,28 @@ class Measurement:
                 report(index + 1)
 
     def _take_turns(self, names: Iterable[str], iterations: int, seconds: float) -> None:
-        # Stage by stage: what is compared is timed within seconds of each other.
+        # Stage by stage: what is compared is timed side by side.
         for name in names:
             for contender in self._having(name):
                 contender.start_round(name)
-            turns = self._turns(name, seconds)
+            turns = self._turns_a_round(name, iterations, seconds)
             for _ in range(turns):
                 having = self._having(name)
                 for contender in self._random.sample(having, len(having)):
                     self._try(contender, contender.time, name, math.ceil(iterations / turns), seconds / turns)
 
-    def _turns(self, name: str, seconds: float) -> int:
-        """Return in how many turns all are timed for so long; where one needs long ones, all have them."""
+    def _turns_a_round(self, name: str, iterations: int, seconds: float) -> int:
+        """Return in how many turns all are called so often and timed for so long: as short ones as all can have.
+
+        Counters of energy are too slow for short ones, and a phone warms up in each.
+        """
         having = self._having(name)
-        if not having or any(contender.at_once for contender in having):
+        if not having or any(contender.known.energy_source for contender in having):
             return 1
         slowest = max(contender.call_s[name] for contender in having)
-        return max(1, round(seconds / max(TURN_S, TURN_CALLS * slowest)))
+        if slowest == math.inf:
+            return 1
+        return max(1, int(max(seconds, iterations * slowest) / max(TURN_S, TURN_CALLS * slowest) + 1e-9))
 
     def sustain(self) -> None:
         """Make pictures with one row after the other until its windows agree, each after a pause of a window."""

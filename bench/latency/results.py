@@ -6,8 +6,6 @@ import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice, permutations
 
-import numpy as np
-
 from ...metrics.timing import (
     MARGIN,
     NOISY,
@@ -21,8 +19,6 @@ from ...metrics.timing import (
 )
 from ...metrics.timing import spread as spread_of
 from ...reports.latency import (
-    COMPOSED,
-    END_TO_END,
     Comparison,
     Energy,
     LatencyRow,
@@ -37,12 +33,9 @@ from ...reports.latency import (
 from .machine import busy_warning
 from .worker import Loaded, Order, Samples
 
-MOST_RATIOS = 500
-"""That are judged one by one: the test looks at all pairs of them."""
 
-
-def timing(rounds: Sequence[Sequence[float]], turns: Sequence[Sequence[int]] = ()) -> Timing:
-    """Return what calls took, given round by round; ``turns`` are the calls of each turn, where a round has several."""
+def timing(rounds: Sequence[Sequence[float]], turn_calls: Sequence[Sequence[int]] = ()) -> Timing:
+    """Return what calls took, given round by round; ``turn_calls`` says how many are of each turn, if not all are."""
     medians, calls = [statistics.median(each) for each in rounds], [value for each in rounds for value in each]
     interval = median_interval(medians)
     return Timing(
@@ -54,15 +47,16 @@ def timing(rounds: Sequence[Sequence[float]], turns: Sequence[Sequence[int]] = (
         level=interval.level if interval else None,
         spread=spread_of(medians),
         rounds=[list(each) for each in rounds],
-        turns=[list(each) for each in turns],
+        turn_calls=[list(each) for each in turn_calls],
     )
 
 
 def timing_of(rounds: Sequence[Sequence[Samples]]) -> Timing:
     """Return what the calls of all turns took; where a device timed itself, single calls are not known."""
     turns = [turn for each in rounds for turn in each]
-    lengths = [[len(turn.seconds) for turn in each] for each in rounds] if len(turns) > len(rounds) else []
-    found = timing([[value for turn in each for value in turn.seconds] for each in rounds], lengths)
+    calls = [[len(turn.seconds) for turn in each] for each in rounds]
+    several = any(len(each) > 1 for each in rounds)
+    found = timing([[value for turn in each for value in turn.seconds] for each in rounds], calls if several else ())
     if all(turn.each == "call" for turn in turns):
         return found
     counts = [turn.count for turn in turns if turn.count is not None]
@@ -76,8 +70,8 @@ def composed(stages: Iterable[StageResult]) -> Timing:
 
 
 def comparisons(rows: Sequence[LatencyRow]) -> Iterator[Comparison]:
-    """Compare every row with the first in all that both have, by the same rounds."""
-    timings = [_timings(row) for row in rows]
+    """Compare every row with the first in all that both have, turn by turn."""
+    timings = [row.timings for row in rows]
     for index, found in enumerate(timings[1:], 1):
         for what in (name for name in found if name in timings[0]):
             ratios = turn_ratios(timings[0][what], found[what])
@@ -90,18 +84,15 @@ def comparisons(rows: Sequence[LatencyRow]) -> Iterator[Comparison]:
 
 
 def turn_ratios(base: Timing, head: Timing) -> list[float]:
-    """Return how much slower each turn of head was than base's turn beside it; more than 500 are taken together."""
-    ratios = [theirs / ours for ours, theirs in zip(_turns(base), _turns(head), strict=True)]
-    if len(ratios) <= MOST_RATIOS:
-        return ratios
-    return [float(np.median(some)) for some in np.array_split(ratios, MOST_RATIOS)]
+    """Return how much slower each turn of head was than base's turn beside it."""
+    return [theirs / ours for ours, theirs in zip(_turn_medians(base), _turn_medians(head), strict=True)]
 
 
-def _turns(found: Timing) -> Iterator[float]:
-    """Yield the medians of all turns."""
-    for calls, lengths in zip(found.rounds, found.turns or [[len(each)] for each in found.rounds], strict=True):
+def _turn_medians(found: Timing) -> Iterator[float]:
+    counts = found.turn_calls or [[len(calls)] for calls in found.rounds]
+    for calls, of_turns in zip(found.rounds, counts, strict=True):
         rest = iter(calls)
-        yield from (statistics.median(islice(rest, length)) for length in lengths)
+        yield from (statistics.median(islice(rest, count)) for count in of_turns)
 
 
 def imported_comparisons(rows: Sequence[LatencyRow]) -> Iterator[Comparison]:
@@ -109,7 +100,7 @@ def imported_comparisons(rows: Sequence[LatencyRow]) -> Iterator[Comparison]:
     first: dict[str, int] = {}
     for index, row in enumerate(rows):
         base = first.setdefault(row.imported, index) if row.imported else index
-        ours, theirs = _timings(row), _timings(rows[base])
+        ours, theirs = row.timings, rows[base].timings
         for what in (name for name in ours if name in theirs and base != index):
             ratio = ours[what].median_s / theirs[what].median_s
             change = f"{ratio - 1:+.1%}".replace("%", " %")
@@ -127,10 +118,10 @@ def imported_comparisons(rows: Sequence[LatencyRow]) -> Iterator[Comparison]:
 
 
 def in_words(found: PairedRatio, turns: int) -> str:
-    """Say what a comparison of so many turns found; what is not certain is not ranked."""
+    """Say what a comparison of so many turns (of sums: rounds) found; what is not certain is not ranked."""
     change = f"{found.ratio - 1:+.1%}".replace("%", " %")
     if found.low is None or found.high is None:
-        return f"not ranked: {change}, and {turns} turns are too few to say more; 8 at least"
+        return f"not ranked: {change}, and {turns} measurements side by side are too few to say more: --rounds 8"
     between = f"{found.level:.0%}".replace(
         "%", " %"
     ) + f" interval {found.low - 1:+.1%} to {found.high - 1:+.1%}".replace("%", " %")
@@ -141,12 +132,6 @@ def in_words(found: PairedRatio, turns: int) -> str:
     if found.p <= 1 - found.level:
         return f"not ranked: {change} ({between}) is no more than two processes of one method differ by"
     return f"too noisy to rank: {change} ({between})"
-
-
-def _timings(row: LatencyRow) -> dict[str, Timing]:
-    found = {name: stage.timing for name, stage in row.stages.items()}
-    totals = {COMPOSED: row.composed, END_TO_END: row.end_to_end}
-    return found | {name: total for name, total in totals.items() if total}
 
 
 def macs_of(stages: Iterable[StageFacts]) -> int | None:
@@ -200,7 +185,7 @@ def notes_of(
         if found.cpu_limit and threads and threads > found.cpu_limit:
             limit = f"where its container may use {found.cpu_limit:g} cores"
             yield f"{row.name} ran {threads} threads {limit}: it was held back"
-        noisy = {name: each.spread for name, each in _timings(row).items() if each.spread and each.spread > NOISY}
+        noisy = {name: each.spread for name, each in row.timings.items() if each.spread and each.spread > NOISY}
         if noisy:
             listed = ", ".join(f"{name} {value:.0%}".replace("%", " %") for name, value in noisy.items())
             yield f"{row.name}: noisy, rounds scatter by {listed}"

@@ -175,12 +175,12 @@ class Worker:
         if isinstance(call := self.calls[name], SelfTimed):
             found = call.turn(iterations, seconds)
             return Samples(seconds=[found.seconds], each=found.of, count=found.calls, note=found.note)
-        if self.last_s[name] < LONG_S:  # the others have computed since: the caches hold their weights
-            self._call(name)
         gc.collect()
         gc.disable()
         meter = self.meter if isinstance(self.meter, Meter) else None
         try:
+            if self.last_s[name] < LONG_S:  # the others have computed since: the caches hold their weights
+                self._call(name)
             before = meter.joules() if meter else 0.0
             taken, start = list[float](), time.perf_counter()
             while len(taken) < iterations or time.perf_counter() - start < seconds:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -55,6 +56,7 @@ def random_inception(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def in_process(monkeypatch: pytest.MonkeyPatch) -> type[InProcess]:
     """Have workers of latency and exports answer in this process."""
     InProcess.started = 0
+    monkeypatch.setattr(gc, "freeze", lambda: None)  # what other tests left is not to stay for ever
     for place in ("fresh", "latency.protocol"):
         monkeypatch.setattr(f"t2ibench.bench.{place}.FreshProcess", InProcess)
     return InProcess

@@ -225,7 +225,7 @@ class Scripted:
             settings = {"steps": 10 if self.side == "base" else 20}
             return {
                 "checkpoint": None, "fingerprint": "x", "settings": settings, "about": {"threads": 1}, "load_s": 1.0,
-                "names": ["unet", "decoder", "end_to_end"], "weights_bytes": 7, "energy_source": "counter",
+                "names": ["unet", "decoder", "end_to_end"], "weights_bytes": 7, "energy_source": None,
                 "energy_reason": None,
             }  # fmt: skip
         if question != "time":
@@ -326,7 +326,7 @@ def test_base_and_head_take_turns_in_an_order_that_changes(compared: Callable[..
 
     compared(script)
     pairs = list(zip(order[::2], order[1::2], strict=True))
-    assert len(pairs) == 10 and all({*pair} == {"base", "head"} for pair in pairs) and len(set(pairs)) == 2
+    assert len(pairs) > 10 and all({*pair} == {"base", "head"} for pair in pairs) and len(set(pairs)) == 2
 
 
 # --- in a gate

@@ -29,7 +29,6 @@ from t2ibench.metrics.timing import (
     judged_ratio,
     median_interval,
     p90,
-    paired_ratio,
     signed_rank,
     spread,
 )
@@ -91,7 +90,7 @@ class Sleeper(Adapter):
     def stages(self):
         return {"unet": Stage(self.network, lambda request, device: (torch.zeros(2, 3, device=device),), 2)}
 '''
-METHODS = [f"sleeper:Sleeper[{options}]" for options in ("ms=30", "ms=45", "fails=load", "fails=later")]
+METHODS = [f"sleeper:Sleeper[{options}]" for options in ("ms=20", "ms=30", "fails=load", "fails=later")]
 
 
 # --- statistics
@@ -124,14 +123,12 @@ def test_p90_is_the_nearest_rank_and_spread_ignores_one_disturbed_round() -> Non
 def test_equal_versions_are_called_slower_as_seldom_as_said() -> None:
     random = np.random.default_rng(10)
     alarms = sum(signed_rank(random.standard_t(3, 10) * 0.05, 0.95).p <= 0.05 for _ in range(400))
-    assert alarms <= 30  # of 20 expected: more than 30 once in 80 times
+    assert 10 <= alarms <= 30  # 20 are expected; outside once in 60 times
 
 
-def _pair(ratio: float, noise: float, seed: int, rounds: int = 10) -> tuple[Any, Any]:
-    """Rounds that drift together, as those of one machine do."""
-    random = np.random.default_rng(seed)
-    drift = np.exp(random.normal(0, 0.1, rounds))
-    return drift * np.exp(random.normal(0, noise, rounds)), ratio * drift * np.exp(random.normal(0, noise, rounds))
+def _ratios(ratio: float, noise: float, seed: int, count: int = 10) -> Any:
+    """Of turns that drift together, as those of one machine do."""
+    return ratio * np.exp(np.random.default_rng(seed).normal(0, math.sqrt(2) * noise, count))
 
 
 def test_the_signed_rank_test_is_scipys_and_its_interval_the_test_turned_round() -> None:
@@ -155,26 +152,25 @@ def test_turns_that_were_disturbed_hide_no_difference() -> None:
 
 
 def test_equal_methods_are_hardly_ever_ranked_and_slower_ones_are_found() -> None:
-    same = [paired_ratio(*_pair(1, 0.015, seed)).verdict for seed in range(300)]
+    same = [judged_ratio(_ratios(1, 0.015, seed)).verdict for seed in range(300)]
     assert sum(verdict in ("slower", "faster") for verdict in same) <= 6
     assert "alike" in same
-    slower = [paired_ratio(*_pair(1.05, 0.015, seed)).verdict for seed in range(300)]
+    slower = [judged_ratio(_ratios(1.05, 0.015, seed)).verdict for seed in range(300)]
     assert sum(verdict == "slower" for verdict in slower) >= 270
-    assert paired_ratio(*_pair(1 / 1.2, 0.015, 0)).verdict == "faster"
+    assert judged_ratio(_ratios(1 / 1.2, 0.015, 0)).verdict == "faster"
 
 
 def test_what_is_not_certain_is_not_ranked_and_says_why() -> None:
-    noisy = paired_ratio(*_pair(1.05, 0.3, 1))
+    noisy = judged_ratio(_ratios(1.05, 0.3, 1))
     assert noisy.verdict == "not ranked" and in_words(noisy, 10).startswith("too noisy to rank: ")
-    few = paired_ratio(*_pair(1.5, 0.001, 1, rounds=5))
-    assert few.verdict == "not ranked" and "5 turns are too few" in in_words(few, 5)
-    base = np.linspace(1, 1.1, 10)
-    small = paired_ratio(base, base * np.linspace(1.01, 1.027, 10))  # certain, and no more than chance of layout
+    few = judged_ratio(_ratios(1.5, 0.001, 1, count=5))
+    assert few.verdict == "not ranked" and "5 measurements side by side are too few" in in_words(few, 5)
+    small = judged_ratio(np.linspace(1.01, 1.027, 10))  # certain, and no more than chance of layout
     assert small.verdict == "not ranked" and "two processes of one method" in in_words(small, 10)
-    alike = paired_ratio(base, base * 1.001)
+    alike = judged_ratio([1.001] * 10)
     assert alike.verdict == "alike"
     assert in_words(alike, 10) == "alike within 2 %: +0.1 % (99 % interval +0.1 % to +0.1 %)"
-    assert in_words(paired_ratio(base, base * 1.25), 10) == "slower: +25.0 % (99 % interval +25.0 % to +25.0 %)"
+    assert in_words(judged_ratio([1.25] * 10), 10) == "slower: +25.0 % (99 % interval +25.0 % to +25.0 %)"
 
 
 def test_steady_is_three_windows_within_two_percent() -> None:
@@ -268,7 +264,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, Path]:
     try:
         found = status([
             "latency", ",".join(METHODS), "--device", "cpu", "--size", "16", "--rounds", "8", "--iterations", "4",
-            "--min-seconds", "0.3", "--threads", "1", "--out", "out", "--pytest-benchmark-json", "benchmark.json",
+            "--min-seconds", "1", "--threads", "1", "--out", "out", "--pytest-benchmark-json", "benchmark.json",
         ])  # fmt: skip
     finally:
         os.chdir(here)
@@ -280,9 +276,9 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, Path]:
 def test_a_known_time_comes_out_of_the_whole_path(measured: tuple[int, Path]) -> None:
     run = load_latency(measured[1] / "out")
     first, second = run.rows
-    for row, seconds in ((first, 0.03), (second, 0.045)):
+    for row, seconds in ((first, 0.02), (second, 0.03)):
         stage = row.stages["unet"]
-        # On a busy machine a sleep of 30 ms lasts longer: what the stage itself clocked is the truth.
+        # On a busy machine a sleep of 20 ms lasts longer: what the stage itself clocked is the truth.
         slept = [float(line) for line in (measured[1] / f"slept-{1000 * seconds:.0f}").read_text().splitlines()]
         assert seconds <= stage.timing.median_s < 3 * seconds
         known = [
@@ -310,9 +306,8 @@ def test_the_others_are_compared_with_the_first(measured: tuple[int, Path]) -> N
     assert [found.what for found in run.comparisons] == ["unet", "composed", "end_to_end"]
     assert all(found.row == 1 for found in run.comparisons)
     # On a machine that is busy with something else it may be too noisy to rank, which is then said.
-    assert all(
-        found.verdict == "slower" or found.low < 1 or "two processes" in found.words for found in run.comparisons
-    )
+    for found in run.comparisons:
+        assert found.verdict == "slower" or found.interval[0] < 1 or "two processes" in found.words
     assert 1.1 < run.comparisons[0].ratio < 2
 
 
@@ -457,8 +452,21 @@ def test_turns_are_short_unless_a_call_is_long_or_energy_is_counted(
     run = _scripted(monkeypatch, Protocol(rounds=8, iterations=8, min_seconds=8), lambda row, name, turn: call_s, 2)
     timings = [row.stages["unet"].timing for row in run.rows]
     assert [len(timing.rounds) for timing in timings] == [8, 8]
-    assert all(timing.turns == ([[1] * turns] * 8 if turns > 1 else []) for timing in timings)
+    assert all(timing.turn_calls == ([[1] * turns] * 8 if turns > 1 else []) for timing in timings)
     assert len(_turns("unet")) == 8 * turns * 2
+
+
+def test_a_call_that_takes_no_time_is_no_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = _scripted(monkeypatch, Protocol(rounds=8), lambda row, name, turn: 0.0 if row == 1 else 1.0)
+    assert [row.method for row in run.rows] == ["m0", "m2"] and "took 0 s" in run.failed[0].reason
+
+
+def test_a_device_that_repeats_calls_itself_has_one_turn_a_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = Scripted.load
+    monkeypatch.setattr(Scripted, "load", lambda self, **asked: loaded(self, **asked) | {"energy_source": None})
+    monkeypatch.setattr(Scripted, "warm", lambda self, name, seconds: 0)
+    _scripted(monkeypatch, Protocol(rounds=8), lambda row, name, turn: 0.01, 2)
+    assert len(_turns("unet")) == 8 * 2
 
 
 def test_a_ratio_is_of_turns_beside_each_other() -> None:
@@ -468,11 +476,15 @@ def test_a_ratio_is_of_turns_beside_each_other() -> None:
     assert turn_ratios(base, head) == pytest.approx([1.05] * 32)
     whole = timing([[3.0, 3.0]] * 8)
     assert turn_ratios(whole, timing([[6.0]] * 8)) == [2.0] * 8
-    many = timing([[1.0] * 2000] * 8, [[1] * 2000] * 8)
-    assert turn_ratios(many, many) == [1.0] * 500
 
 
-def test_a_row_that_dies_in_a_round_is_out_and_overheads_are_over_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("counter", ["counter", None])
+def test_a_row_that_dies_in_a_round_is_out_and_overheads_are_over_the_next(
+    monkeypatch: pytest.MonkeyPatch, counter: str | None
+) -> None:
+    loaded = Scripted.load
+    monkeypatch.setattr(Scripted, "load", lambda self, **asked: loaded(self, **asked) | {"energy_source": counter})
+
     def seconds(row: int, name: str, turn: int) -> float:
         if row == 0 and turn == 3:
             raise BenchError("gone")
@@ -523,8 +535,7 @@ def test_a_comparison_too_noisy_to_rank_is_words_in_the_table(capsys: pytest.Cap
     from t2ibench.bench.latency.command import print_run
     from t2ibench.reports.latency_tables import latency_markdown
 
-    base, head = _pair(1.05, 0.3, 1)
-    rows = [_row("one", list(base)), _row("two", list(head))]
+    rows = [_row("one", [1.0] * 10), _row("two", list(_ratios(1.05, 0.3, 1)))]
     run = LatencyRun(
         created="",
         protocol=Protocol(),

@@ -161,7 +161,7 @@ class Scripted:
             raise BenchError("broken")
         return {
             "checkpoint": None, "fingerprint": "x", "settings": {}, "about": {"threads": 2}, "load_s": 1.0,
-            "names": ["unet"], "weights_bytes": 7, "energy_source": "counter", "energy_reason": None,
+            "names": ["unet"], "weights_bytes": 7, "energy_source": None, "energy_reason": "none",
         }  # fmt: skip
 
     def first(self) -> float:

@@ -31,12 +31,13 @@ from t2ibench.adapters.base import Stage
 from t2ibench.adapters.options import option
 from t2ibench.bench.latency.results import in_words, turn_ratios
 from t2ibench.datasets.request import Request
-from t2ibench.metrics.timing import PairedRatio, judged_ratio
+from t2ibench.metrics.timing import judged_ratio
 
 SLEEP_MS = 100
 WORK = 20
 """Matrix products per forward: 21 of them are 5 % more."""
 SIDE = 256
+KINDS = ("equal", "slower")
 
 
 class _Sleep(torch.nn.Module):
@@ -132,43 +133,39 @@ def run(methods: list[str], seed: int, min_seconds: float) -> Any:
 
 
 class Compared(NamedTuple):
-    """What one run found of two methods."""
+    """What one run found: the ratios of the turns of a method's twin, and of a slower one."""
 
     seed: int
-    kind: str
-    ratios: list[float]
-    """Of its turns."""
-
-    @property
-    def judged(self) -> PairedRatio:
-        """What `bench latency` says of such turns."""
-        return judged_ratio(self.ratios)
+    min_seconds: float
+    equal: list[float]
+    slower: list[float]
 
 
-def compare(seed: int, min_seconds: float) -> list[Compared]:
+def compare(seed: int, min_seconds: float) -> Compared:
     """Compare a method with its twin and with a slower one, all three in turns."""
-    others = {"equal": f"Products[count={WORK},twin=yes]", "slower": f"Products[count={WORK + WORK // 20}]"}
-    measured = run([f"Products[count={WORK}]", *others.values()], seed, min_seconds)
-    base, *rows = (row.stages["unet"].timing for row in measured.rows)
-    found = [Compared(seed, kind, turn_ratios(base, row)) for kind, row in zip(others, rows, strict=True)]
+    methods = [f"Products[count={WORK}]", f"Products[count={WORK},twin=yes]", f"Products[count={WORK + WORK // 20}]"]
+    measured = run(methods, seed, min_seconds)
+    base, *others = (row.stages["unet"].timing for row in measured.rows)
+    found = Compared(seed, min_seconds, *(turn_ratios(base, other) for other in others))
+    judged = [judged_ratio(ratios) for ratios in (found.equal, found.slower)]
     said = [comparison.verdict for comparison in measured.comparisons if comparison.what == "unet"]
-    assert said == [each.judged.verdict for each in found]
-    for each in found:
-        print(f"{seed + 1}, {each.kind}: {in_words(each.judged, len(each.ratios))}", file=sys.stderr, flush=True)
+    assert said == [each.verdict for each in judged]
+    for kind, each in zip(KINDS, judged, strict=True):
+        print(f"{seed + 1}, {kind}: {in_words(each, len(found.equal))}", file=sys.stderr, flush=True)
     return found
 
 
 def compare_all(count: int, min_seconds: float, kept: Path | None) -> list[Compared]:
     """Compare so many times; what ``kept`` holds of an earlier go is not measured again."""
     lines = kept.read_text().splitlines() if kept and kept.exists() else []
-    found = [Compared(**json.loads(line)) for line in lines]
-    for seed in range(len(found) // 2, count):
-        new = compare(seed, min_seconds)
-        found += new
+    found = [Compared(**json.loads(line)) for line in lines if line.endswith("}")]  # the last may be half a line
+    if any(each.min_seconds != min_seconds for each in found):
+        raise SystemExit(f"{kept} is of another --min-seconds: name another file")
+    for seed in range(len(found), count):
+        found.append(compare(seed, min_seconds))
         if kept:
-            with kept.open("a") as file:
-                file.writelines(json.dumps(each._asdict()) + "\n" for each in new)
-    return found[: 2 * count]
+            kept.write_text("".join(json.dumps(each._asdict()) + "\n" for each in found))
+    return found[:count]
 
 
 def main() -> int:
@@ -184,12 +181,11 @@ def main() -> int:
     sleep = run([f"Sleep[ms={SLEEP_MS}]"], 0, 10 * given.min_seconds).rows[0].stages["unet"].timing
     error = 1000 * sleep.median_s / SLEEP_MS - 1
     compared = compare_all(given.comparisons, given.min_seconds, kept)
-    verdicts = {
-        kind: Counter(each.judged.verdict for each in compared if each.kind == kind) for kind in ("equal", "slower")
-    }
+    judged = {kind: [judged_ratio(getattr(each, kind)) for each in compared] for kind in KINDS}
+    verdicts = {kind: Counter(each.verdict for each in found) for kind, found in judged.items()}
     ranked = share(verdicts["equal"]["slower"] + verdicts["equal"]["faster"], given.comparisons)
     caught = share(verdicts["slower"]["slower"], given.comparisons)
-    half_width = float(np.median([(each.judged.high - each.judged.low) / 2 for each in compared]))
+    half_width = float(np.median([(each.high - each.low) / 2 for found in judged.values() for each in found]))
     holds = {
         "sleep": abs(error) <= 0.01,
         "equal": ranked.k <= 0.05 * ranked.n,
