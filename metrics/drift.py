@@ -32,7 +32,7 @@ def feature_drifts(generated: FeatureSet, other: FeatureSet | None) -> Estimate:
     found = feature_drift(other.rows, generated.rows)
     if found is None:
         raise CannotMeasure("the pictures that these are compared with are all alike")
-    return Estimate(found.estimate, (found.low, found.high))
+    return Estimate(found.estimate, (max(found.low, 0.0), found.high))
 
 
 PICTURE_DRIFT = ImageMetric(

@@ -177,10 +177,10 @@ def feature_drift(
 
     the denominator being twice the trace of base's covariance. It tells no direction: a fault may well bring pictures
     nearer to a reference, and a distance that improves for a wrong reason is found here. Since it cannot be negative,
-    its interval says how large the drift is, not whether there is one. The interval is that of a ratio of means
-    linearised (Cochran, Sampling Techniques, 1977, section 6.4), its upper end that for skewed values, since few
-    pictures move most, over prompts where ``prompts`` (n,) numbers those of pictures. None for fewer than two of them,
-    or where all of base's pictures are alike.
+    its interval says how large the drift is, not whether there is one; where too few pictures tell, its lower end is
+    below 0. The interval is that of a ratio of means linearised (Cochran, Sampling Techniques, 1977, section 6.4) and
+    for skewed values, since few pictures move most, over prompts where ``prompts`` (n,) numbers those of pictures. None
+    for fewer than two of them, or where all of base's pictures are alike.
     """
     b, h = (np.asarray(side, np.float64) for side in (base, head))
     n = len(b)
@@ -195,7 +195,7 @@ def feature_drift(
     if prompts is not None:
         rest = np.bincount(prompts, rest) / np.bincount(prompts)
     interval = skewed_mean_interval(rest, level)
-    return Change(drift, max(drift + interval[0], 0.0), drift + interval[1]) if interval else None
+    return Change(drift, drift + interval[0], drift + interval[1]) if interval else None
 
 
 def _normal(level: float) -> float:

@@ -189,7 +189,7 @@ class _Comparison:
         changes = self._changes(item)
         margin = rule.margin.of(item.base or 0.0) if rule.margin and item.base is not None else None
         judged = self._judge(pair, item, rule, changes, margin)
-        own, together = ((change and _interval(change)) for change in changes or (None, None))
+        own, together = ((change and _interval(change, item.kind)) for change in changes or (None, None))
         return GateRow(
             method=item.method,
             metric=item.metric,
@@ -284,8 +284,10 @@ class _Comparison:
                 yield index, rule
 
 
-def _interval(change: Change) -> Interval | None:
-    return None if change.low == change.high else (change.low, change.high)
+def _interval(change: Change, kind: str) -> Interval | None:
+    if change.low == change.high:
+        return None
+    return (max(change.low, 0.0) if kind == "drift" else change.low, change.high)
 
 
 def _said(pair: Pair) -> Iterator[str]:

@@ -553,6 +553,12 @@ def test_improvements_bands_and_drift() -> None:
     far = case(0.1, 0.2, 0.3, 0.01)
     assert judge_drift(far, str, True).verdict == "fail"
     assert judge_drift(far, str, False).verdict == "could-not-measure"
+    unsure = case(0.1, 0.2, 0.3, 0.01, together=Change(0.2, -0.1, 0.5))
+    assert judge_drift(unsure, str, True) == (
+        "could-not-measure",
+        "the pictures moved by 0.1 to 0.3, which one row of so many may by chance: "
+        "about 230 pictures in place of 100 would tell",
+    )
 
 
 def test_one_fail_outweighs_what_could_not_be_measured() -> None:

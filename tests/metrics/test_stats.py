@@ -25,19 +25,25 @@ def test_one_value_has_no_interval(interval):
     assert interval([]) is None
 
 
-def test_of_skewed_values_far_fewer_intervals_end_below_the_true_mean():
-    draws = np.random.default_rng(4).lognormal(0, 1.5, (1000, 128))
-    below = [np.mean([interval(row)[1] < np.exp(1.5**2 / 2) for row in draws])
-             for interval in (mean_interval, skewed_mean_interval)]  # fmt: skip
-    assert below[0] > 0.11 and below[1] < 0.085
+@pytest.mark.parametrize(("draw", "mean"), [
+    (lambda random: random.lognormal(0, 1.5, 128), np.exp(1.5**2 / 2)),
+    (lambda random: (random.random(128) < 0.05) * random.lognormal(0, 0.5, 128), 0.05 * np.exp(0.5**2 / 2)),
+])  # fmt: skip
+def test_of_skewed_values_far_fewer_intervals_end_below_the_true_mean_and_begin_nearer_to_it(draw, mean):
+    random = np.random.default_rng(4)
+    draws = [draw(random) for _ in range(1000)]
+    (starts, ends), (lows, highs) = (np.transpose([interval(row) for row in draws])
+                                     for interval in (mean_interval, skewed_mean_interval))  # fmt: skip
+    assert (highs < mean).mean() < 0.75 * (ends < mean).mean()
+    assert (starts > mean).mean() < (lows > mean).mean() < 0.03
+    assert (lows > 0).mean() > (starts > 0).mean()
 
 
 def test_without_skew_to_the_right_it_is_students_interval():
     values = np.array([1.0, 2.0, 4.0, 8.0])
     assert skewed_mean_interval(-values) == mean_interval(-values)
     assert skewed_mean_interval(np.ones(5)) == (1, 1)
-    assert skewed_mean_interval(values)[0] == mean_interval(values)[0]
-    assert skewed_mean_interval(values)[1] > mean_interval(values)[1]
+    assert all(moved > end for moved, end in zip(skewed_mean_interval(values), mean_interval(values), strict=True))
 
 
 def test_proportions_equal_scipys_wilson_interval():
