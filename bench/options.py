@@ -212,7 +212,7 @@ def skip(options: Options, skipped: list[Skipped], method: str, error: BenchErro
 def default_batch(height: int, width: int, device: str) -> int:
     """Pictures per batch: as many as take the memory of one (CPU) or eight (accelerator) at 512 × 512.
 
-    At most 16 (CPU, where more are no faster) or 32: a run of few small pictures still has batches to time.
+    At most 32: more are no faster, and a run of few small pictures still has batches to time.
     """
-    pictures, most = (1, 16) if device == "cpu" else (8, 32)
-    return max(1, min(most, pictures * 512 * 512 // (height * width)))
+    pictures = 1 if device == "cpu" else 8
+    return max(1, min(32, pictures * 512 * 512 // (height * width)))

@@ -117,7 +117,7 @@ def test_the_suite_says_how_many_prompts_and_batches_fit_small_pictures(
 ) -> None:
     status, out, err = bench("run", "--methods", "scenes", "--dry-run", "--out", tmp_path)
     assert status == 0, err
-    assert "suite mini: 128 of 2,048 items, batches of 16" in out
+    assert "suite mini: 128 of 2,048 items, batches of 32" in out
     assert "scenes: 128 pictures to make" in out
     assert [default_batch(side, side, device) for side, device in ((512, "cpu"), (512, "cuda:0"), (64, "cuda:0"))] == [
         1, 8, 32,
