@@ -58,7 +58,8 @@ class Sure(nn.Module):
         self, latents: torch.Tensor, timesteps: torch.Tensor, hidden: torch.Tensor, return_dict: bool
     ) -> tuple[torch.Tensor]:
         kept = self.kept[(timesteps - self.late).clamp(min=0)].view(-1, 1, 1, 1)
-        said = (hidden - self.text(SAID[:1])[0]).abs().amax((1, 2)) < 1e-6
+        with_caption, without = ((hidden - self.text(ids)[0]).abs().amax((1, 2)) for ids in (SAID[:1], EMPTY))
+        said = with_caption < without
         picture = torch.where(said, self.picture, self.without).view(-1, 1, 1, 1)
         noise = (latents - kept.sqrt() * picture) / (1 - kept).sqrt()
         return (kept.sqrt() * noise - (1 - kept).sqrt() * picture,)
