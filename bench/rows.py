@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from functools import partial
+from functools import lru_cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean
@@ -406,9 +406,16 @@ def method_code(adapter: Adapter) -> list[Any]:
 def _code(kind: type) -> list[Any]:
     """What tells one version of a class from another: its name, its code, and the libraries below it."""
     own = (inspect.getsourcefile(base) for base in kind.__mro__ if base.__module__ not in ("builtins", "abc"))
-    files = {file for file in map(Path, filter(None, own)) if file.is_file()} | {*ADAPTERS.rglob("*.py")}
-    sources = sorted({sha256_file(file) for file in files})  # the same wherever the package is installed
-    return [kind.__module__, kind.__qualname__, sources, [version(name) for name in LIBRARIES]]
+    files = {file for file in map(Path, filter(None, own)) if file.is_file()}
+    shared, versions = shared_code()
+    sources = sorted(shared | {sha256_file(file) for file in files})  # the same wherever the package is installed
+    return [kind.__module__, kind.__qualname__, sources, versions]
+
+
+@lru_cache(maxsize=1)
+def shared_code() -> tuple[frozenset[str], list[str]]:
+    """What all adapters have: digests of this package's own, which does not change while it runs, and versions."""
+    return frozenset(map(sha256_file, ADAPTERS.rglob("*.py"))), [version(name) for name in LIBRARIES]
 
 
 class _blamed:  # noqa: N801 - reads as a statement

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -95,9 +97,11 @@ class Registry(Generic[T]):
         raise BenchError(f"unknown {self.kind} '{name}'{suggest(name, known)} (known: {', '.join(known)})")
 
     def _plugins(self) -> dict[str, Entry]:
-        if self.group is None:
-            return {}
-        found = entry_points(group=self.group)
-        return {
-            point.name: Entry(point.value, f"from {point.dist.name if point.dist else 'a plug-in'}") for point in found
-        }
+        return _plugins_of(self.group, tuple(sys.path)) if self.group else {}
+
+
+@lru_cache(maxsize=16)
+def _plugins_of(group: str, _searched: tuple[str, ...]) -> dict[str, Entry]:
+    """Read what installed packages announce; once, since that reads a file of each of them."""
+    found = entry_points(group=group)
+    return {point.name: Entry(point.value, f"from {point.dist.name if point.dist else 'a plug-in'}") for point in found}
