@@ -1,6 +1,7 @@
 """Whether `bench gate` and `bench ab` can be trusted: equal code that should pass, planted faults that should fail.
 
-    python tests/benchmarks/gate_selfcheck.py [--gates 100] [--n 128] [--steps 20] [--only KIND,...] [--out DIR]
+    python tests/benchmarks/gate_selfcheck.py [--gates 100] [--n 128] [--steps 20] [--only KIND,...] [--log FILE]
+    python tests/benchmarks/gate_selfcheck.py --summary --log docs/gate-selfcheck.jsonl
 
 Every gate is the gate itself (`bench.gating.gate.gate`, with its defaults, the metrics of suite mini, and drift) on two
 runs of the mini world. Kinds (`--list`) are
@@ -12,13 +13,13 @@ runs of the mini world. Kinds (`--list`) are
 - `bench ab` on a UNet step that takes 7 % more time, and on one that takes no more.
 
 Pictures are made in portions of one gate each, and only their features, scores and digests are kept, so the folder
-stays small. Every gate is logged in ``DIR/gates.jsonl`` as it is judged, kinds taking turns, and a stopped run goes on
-where it was: the log alone is enough for that. No picture is in two gates of a kind: gate g of a kind is of scenes
-that no other gate of that kind has, with noise of their own, so gates of a kind are independent and the interval of
-their share is exact (Clopper and Pearson, Biometrika 26, 1934). The five kinds of equal code have scenes of their own,
-too, so that their sum is one sample of 500. Faults share their base's pictures with each other and with the first of
-those: each share is exact, and two of them are not independent of each other. The reference is the same for all, as it
-is for the runs of a user: what is said holds given this reference.
+stays small. Every gate is logged as it is judged, kinds taking turns, below the settings of them all, and a stopped
+run goes on where it was: the log alone is enough for that. ``--summary`` counts what a log holds. No picture is in two
+gates of a kind: gate g of a kind is of scenes that no other gate of that kind has, with noise of their own, so gates
+of a kind are independent and the interval of their share is exact (Clopper and Pearson, Biometrika 26, 1934). The five
+kinds of equal code have scenes of their own, too, so that their sum is one sample of 500. Faults share their base's
+pictures with each other and with the first of those: each share is exact, and two of them are not independent of each
+other. The reference is the same for all, as it is for the runs of a user: what is said holds given this reference.
 
 The exit status is 1 where one of the demands does not hold.
 """
@@ -82,6 +83,8 @@ MAY_FAIL = 9 / 500
 MUST_FIND = 0.95
 CHUNK = 25
 """Gates of a kind that are made and judged before the next kind has its turn."""
+SETTINGS = ("n", "steps", "batch", "device", "min_seconds")
+"""What gates of one log have in common."""
 OTHER_SCALING = 0.13025 / 0.18215
 """SDXL's scaling factor in place of SD's."""
 
@@ -407,13 +410,22 @@ class Record(NamedTuple):
 
 
 class Log:
-    """One line for each gate, written as it is judged."""
+    """The settings of all gates, and one line for each gate, written as it is judged."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        file.parent.mkdir(parents=True, exist_ok=True)
         lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-        self.records = {(record.kind, record.gate): record for record in map(_record, lines) if record}
+        self.records = {(record.kind, record.gate): record for record in map(_record, lines[1:]) if record}
+        self.settings: dict[str, Any] | None = json.loads(lines[0]) if lines else None
+
+    def begin(self, settings: dict[str, Any]) -> None:
+        """Write the settings; SystemExit where the log is of others."""
+        if self.settings not in (None, settings):
+            raise SystemExit(f"'{self.file}' holds gates of {self.settings}: name another --log")
+        if self.settings is None:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            self.file.write_text(json.dumps(settings) + "\n", encoding="utf-8")
+            self.settings = settings
 
     def add(self, record: Record) -> None:
         """Keep what a gate found."""
@@ -471,9 +483,7 @@ class Summary(NamedTuple):
     @property
     def holds(self) -> bool:
         """Whether the demand is met so far."""
-        if self.demand is None or not self.share.n:
-            return True
-        return self.share.k >= MUST_FIND * self.share.n if self.demand == "found" else True
+        return self.demand != "found" or self.share.k >= MUST_FIND * self.share.n
 
     def __str__(self) -> str:
         rows = ", ".join(f"{name} {count}" for name, count in self.rows.items()) or "none"
@@ -485,8 +495,7 @@ def summary(name: str, about: str, demand: str | None, records: Sequence[Record]
     failed = [record for record in records if record.verdict == "fail"]
     rows = Counter(row for record in failed for row in record.failed)
     opened = sum(record.verdict == "could-not-measure" for record in records)
-    counted = share(len(failed), len(records)) if records else Share(0, 0, 0.0, 1.0)
-    return Summary(name, about, demand, counted, dict(rows.most_common()), opened)
+    return Summary(name, about, demand, share(len(failed), len(records)), dict(rows.most_common()), opened)
 
 
 def main() -> int:
@@ -500,10 +509,13 @@ def main() -> int:
     if given.list:
         print("\n".join(f"{name:16} {about}" for name, (about, _) in told.items()))
         return 0
-    _same_settings(given)
-    log = Log(given.out / "gates.jsonl")
-    left_out = _run(wanted, given, log)
-    found = [summary(name, *told[name], log.of(name, given.gates)) for name in wanted if name not in left_out]
+    log = Log(given.log or given.out / "gates.jsonl")
+    if not given.summary:
+        log.begin({name: getattr(given, name) for name in SETTINGS})
+    left_out = {} if given.summary else _run(wanted, given, log)
+    judged_kinds = {name: records for name in wanted if (records := log.of(name, given.gates))}
+    left_out |= {name: "not judged yet" for name in wanted if name not in judged_kinds and name not in left_out}
+    found = [summary(name, *told[name], records) for name, records in judged_kinds.items()]
     equal = [one for one in found if one.demand == "equal" and one.kind not in TIMED]
     together = share(sum(one.share.k for one in equal), sum(one.share.n for one in equal)) if equal else None
     holds = all(one.holds for one in found) and (together is None or together.k <= MAY_FAIL * together.n)
@@ -515,7 +527,7 @@ def main() -> int:
         print("\n".join(map(str, found)))
         print("\n".join(f"{name:16} left out: {why}" for name, why in left_out.items()))
         print(f"equal code in all: failed {together}; at most {MAY_FAIL:.1%} may" if together else "")
-        print("all demands hold" if holds else "a demand does NOT hold")
+        print("all demands hold, of what was judged" if holds else "a demand does NOT hold")
     return 0 if holds else 1
 
 
@@ -567,20 +579,12 @@ def _given() -> argparse.Namespace:
     parser.add_argument("--device", default="cpu", help="that makes the pictures")
     parser.add_argument("--min-seconds", type=float, default=2.0, metavar="S", help="per stage and version of bench ab")
     parser.add_argument("--out", type=Path, default=Path("runs/gate-selfcheck"), metavar="DIR")
+    parser.add_argument("--log", type=Path, metavar="FILE", help="of the gates judged; else DIR/gates.jsonl")
+    parser.add_argument("--summary", action="store_true", help="count what the log holds; judge nothing")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     given.out = given.out.absolute()
     return given
-
-
-def _same_settings(given: argparse.Namespace) -> None:
-    """A folder holds gates of one setting."""
-    names = ("n", "steps", "batch", "device", "min_seconds")
-    settings = {name: getattr(given, name) for name in names}
-    file = given.out / "settings.json"
-    if file.exists() and json.loads(file.read_text()) != settings:
-        raise SystemExit(f"'{given.out}' holds gates of {file.read_text()}: name another --out")
-    write_atomic(file, json.dumps(settings))
 
 
 def _say(text: str) -> None:

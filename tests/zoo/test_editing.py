@@ -28,9 +28,9 @@ from t2ibench.metrics.regions import region_iou
 
 Pictures = NDArray[np.uint8]
 
-BASE = "base=sd15[checkpoint=zoo:mini-sd],steps=20"
+BASE = "base=sd15[checkpoint=zoo:mini-sd],steps=12"
 SDEDIT = f"sdedit[{BASE},guidance=3,t0={{}}]"
-INVERTED = f"plug-and-play[{BASE},guidance=3,inversion_steps=20,feature_layer=4{{}}]"
+INVERTED = f"plug-and-play[{BASE},guidance=3,inversion_steps=12,feature_layer=4{{}}]"
 PLUG_AND_PLAY = INVERTED.format(",feature_threshold=0.3,attention_threshold=0.3")
 INJECTED = INVERTED.format("")
 NOT_INJECTED = INVERTED.format(",feature_threshold=0,attention_threshold=0")
