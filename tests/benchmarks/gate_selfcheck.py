@@ -166,7 +166,7 @@ def kinds() -> list[Kind]:
     now = torch.get_num_threads()
     threads = 1 if now > 1 else 2
     return [
-        Kind("threads", f"{threads} threads, not {now}", Making("threads", threads=threads), demand="equal"),
+        Kind("threads", "another number of threads", Making("threads", threads=threads), demand="equal"),
         Kind("batch", "batches a third as large", Making("batch", batch_share=1 / 3), block=1, demand="equal"),
         Kind("compile", "compiled networks", Making("compile", compiled=True), block=2, demand="equal"),
         Kind("bf16", "bf16, not fp32", Making("bf16", dtype="bf16"), block=3, demand="equal"),
