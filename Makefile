@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN ?=
 # Files of tests side by side, one thread each: small networks gain little from a second one.
-TEST ?= --numprocesses 2 --dist loadfile
+TEST ?= --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: run test check gate baseline zoo ablations venv dev clean
 
