@@ -44,6 +44,7 @@ zoo: .venv/installed-dev
 	$(RECIPE).mobile_vae
 	$(RECIPE).decoder mobilediffusion-full --steps 15000
 	$(RECIPE).mobile_unet softmax
+	$(RECIPE).mobile_unet further --steps 4000 --seed 1
 	$(RECIPE).decoder mobilediffusion --steps 20000
 	$(RECIPE).one_step
 	$(RECIPE).distill mobilediffusion-8

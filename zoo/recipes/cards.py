@@ -148,11 +148,18 @@ PARTS = (
         "decoder-mobilediffusion",
     ),
     Part(
-        "mini-mobilediffusion/unet",
-        "MobileDiffusion, UNet",
+        "",
+        "MobileDiffusion, UNet at first",
         "`MobileUNet`, velocity prediction, from scratch; it reads the base's text encoder.",
         "mobile_unet softmax",
         "mobile_unet-softmax",
+    ),
+    Part(
+        "mini-mobilediffusion/unet",
+        "MobileDiffusion, UNet",
+        "The same, trained on from there, with the averages of the optimizer begun anew.",
+        "mobile_unet further",
+        "mobile_unet-further",
     ),
     Part(
         "mini-mobilediffusion-1/unet",
@@ -195,6 +202,7 @@ def card(part: Part) -> str:
     facts = json.loads(part.record.read_text(encoding="utf-8"))
     recipe, curve = facts["recipe"], facts["loss"]
     command = f"python -m t2ibench.zoo.recipes.{part.recipe} --scenes {recipe['scenes']}"
+    command += f" --seed {recipe['seed']}" if recipe["seed"] else ""
     maps = f", {recipe['maps']:,} of which have such a map" if "maps" in recipe else ""
     rows = [
         *(_weights(part) if part.folder else [("weights", "do not ship; the recipe makes them again")]),

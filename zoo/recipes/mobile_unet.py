@@ -2,8 +2,9 @@
 
 The layout is the paper's at two resolutions (Zhao et al. 2023, section 3.1): full convolutions at 8×8, separable ones
 at 4×4. There is self-attention at both: the paper spares it where tokens are many, above 16×16, and 8×8 are fewer than
-that. Without it there, and with fewer blocks, both of two objects came out right half as often as the base's. ``relu``
-goes on from the trained UNet with ReLU in place of softmax (section 3.1, "Replacing softmax with ReLU").
+that. Without it there, and with fewer blocks, both of two objects came out right half as often as the base's.
+``further`` goes on from the trained UNet and puts its own in that one's place; ``relu`` goes on with ReLU in place of
+softmax (section 3.1, "Replacing softmax with ReLU").
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ import math
 import torch
 from transformers import CLIPTextModel
 
-from ...adapters.networks.mobile_unet import KINDS, MobileUNet
+from ...adapters.networks.mobile_unet import MobileUNet
 from . import mobile_vae, text_encoder, unet
 from .checkpoint import MOBILEDIFFUSION, assemble
 from .training import Training, folder_digest, options, save_half
 
 RATE, RELU_RATE = 1e-3, 5e-4
+PLANS = ("softmax", "further", "relu")
 CAPPED_STEPS = 4000
 EMPHASIS: unet.Emphasis = {
     0: {0: 1, 1: 1, 2: 1, 3: 1},
@@ -53,12 +55,12 @@ def build(attention: str = "softmax") -> MobileUNet:
 
 def main() -> None:
     """Train and save."""
-    given = options("Train the mini MobileUNet.", steps=20_000, choices={"attention": KINDS})
+    given = options("Train the mini MobileUNet.", steps=20_000, choices={"plan": PLANS})
     torch.manual_seed(given.seed)
-    relu = given.attention == "relu"
+    relu, onwards = given.plan == "relu", given.plan != "softmax"
     folder, base = given.out / "mini-mobilediffusion", given.out / "mini-sd"
-    network = build(given.attention)
-    capped, schedule = (0, {0: EMPHASIS[max(EMPHASIS)]}) if relu else (CAPPED_STEPS, EMPHASIS)
+    network = build("relu" if relu else "softmax")
+    capped, schedule = (0, {0: EMPHASIS[max(EMPHASIS)]}) if onwards else (CAPPED_STEPS, EMPHASIS)
     batches = unet.Batches(folder / "vae", given, schedule)
     recipe = {
         "loss": unet.description(capped, schedule),
@@ -66,17 +68,17 @@ def main() -> None:
         "vae": folder_digest(folder / "vae", unet.ENCODER),
         "text_encoder": folder_digest(base / "text_encoder"),
     }
-    if relu:
+    if onwards:
         network.load_state_dict(MobileUNet.from_pretrained(folder / "unet").float().state_dict())
         recipe["start"] = folder_digest(folder / "unet")
     training = Training(
-        f"mobile_unet-{given.attention}",
+        f"mobile_unet-{given.plan}",
         network,
         recipe,
         steps=given.steps,
         rate=RELU_RATE if relu else RATE,
         warmup=300,
-        cooldown=0.5 if relu else 0.25,
+        cooldown=0.5 if onwards else 0.25,
         average=0.999,
         seed=given.seed,
         work=given.work,
