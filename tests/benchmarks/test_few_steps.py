@@ -10,9 +10,12 @@ import pytest
 ROUNDS = 15
 BATCH = 8
 BASE = "sd15[checkpoint=zoo:mini-sd,scheduler=ddim,steps={},guidance=3]"
+MOBILEDIFFUSION = "mobilediffusion[checkpoint=zoo:mini-mobilediffusion,scheduler=ddim,steps=50,guidance=3]"
 METHODS = {
     "base in 50 steps": BASE.format(50),
     "base in 8 steps": BASE.format(8),
+    "mobilediffusion in 50 steps": MOBILEDIFFUSION,
+    "mobilediffusion in 1 step": "mobilediffusion[checkpoint=zoo:mini-mobilediffusion-1]",
     "snapfusion": "snapfusion[checkpoint=zoo:mini-snapfusion,scheduler=ddim,steps=8,guidance=3]",
 }
 
@@ -32,3 +35,4 @@ def test_how_much_faster_than_the_base(benchmark) -> None:
     for name, (low, middle, high) in faster.items():
         print(f"{name}: {middle:.1f} times faster ({low:.1f} to {high:.1f})")
     assert faster["snapfusion"][1] >= 5
+    assert faster["mobilediffusion in 1 step"][1] >= 15
