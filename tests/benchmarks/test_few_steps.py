@@ -15,7 +15,7 @@ METHODS = {
     "base in 50 steps": BASE.format(50),
     "base in 8 steps": BASE.format(8),
     "mobilediffusion in 50 steps": MOBILEDIFFUSION,
-    "mobilediffusion in 1 step": "mobilediffusion[checkpoint=zoo:mini-mobilediffusion-1]",
+    "mobilediffusion in 1 step": "mobilediffusion[checkpoint=zoo:mini-mobilediffusion-1,steps=1]",
     "snapfusion": "snapfusion[checkpoint=zoo:mini-snapfusion,scheduler=ddim,steps=8,guidance=3]",
 }
 

@@ -22,7 +22,7 @@ BASE = "sd15[checkpoint=zoo:mini-sd,scheduler=ddim,steps=20,guidance=3]"
 SNAPFUSION = "snapfusion[checkpoint=zoo:mini-snapfusion,scheduler=ddim,steps=8,guidance=3]"
 MOBILEDIFFUSION = "mobilediffusion[checkpoint=zoo:mini-mobilediffusion,scheduler=ddim,steps=20,guidance=3]"
 FULL = MOBILEDIFFUSION.replace("[", "[decoder=full,")
-ONE_STEP = "mobilediffusion[checkpoint=zoo:mini-mobilediffusion-1]"
+ONE_STEP = "mobilediffusion[checkpoint=zoo:mini-mobilediffusion-1,steps=1]"
 NOT_DISTILLED = "mobilediffusion[checkpoint=zoo:mini-mobilediffusion,steps=1]"
 RIGHT = {SNAPFUSION: 0.6, MOBILEDIFFUSION: 0.5, ONE_STEP: 0.4}
 """The share of captions of which everything is right; more in the cards, of more pictures."""
