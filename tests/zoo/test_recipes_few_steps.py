@@ -156,7 +156,7 @@ def test_a_student_on_trajectories_is_to_go_where_they_go_at_their_scale(text: C
 
     def found(student: sampler.Predictor, made: trajectories.Trajectories) -> float:
         examples = distill.painted(made, SAID, torch.device("cpu"), torch.Generator().manual_seed(0))
-        assert examples.step.bincount().tolist() == [distill.PAINTED_BATCH // 8] * 8
+        assert examples.step.bincount().tolist() == [distill.BATCH // 8] * 8
         return distill.told(plan, student, examples, guided=True).loss.item()
 
     assert found(teacher, made) < 1e-5
