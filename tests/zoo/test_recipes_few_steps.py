@@ -143,6 +143,19 @@ def test_a_trajectory_is_what_the_teachers_steps_make(text: CLIPTextModel) -> No
     assert not torch.allclose(painted[2][:, 8], painted[6][:, 8], atol=2e-3)
 
 
+def test_a_student_of_few_steps_paints_in_just_these_from_noise_on_and_without_guidance(text: CLIPTextModel) -> None:
+    noise = torch.randn(8, 4, 8, 8, generator=torch.Generator().manual_seed(1))
+    student = sampler.Predictor(text, Bent(text, 0, 0), EMPTY)
+    student.guided = None  # type: ignore[assignment, method-assign]
+    states = trajectories.paint(student, noise, SAID, torch.ones(8), steps=4, substeps=1)
+    grid, state = sampler.Grid(4, torch.device("cpu")), noise
+    for number in range(4):
+        step = torch.full((8,), number)
+        state = grid.move(state, student.plain(state, grid.timesteps[step], student.embed(SAID)), step)
+        assert torch.allclose(states[:, number + 1], state, atol=1e-5)
+    assert states.shape[1] == 5
+
+
 def test_a_student_on_trajectories_is_to_go_where_they_go_at_their_scale(text: CLIPTextModel) -> None:
     plan = distill.Plan("", "", 8, share=1, substeps=2)
     teacher = sampler.Predictor(text, Sure(text, 0.5, -0.5), EMPTY)
@@ -154,17 +167,18 @@ def test_a_student_on_trajectories_is_to_go_where_they_go_at_their_scale(text: C
         states.append(grid.move(states[-1], velocity, step))
     made = trajectories.Trajectories(torch.arange(8), scale, torch.stack(states, 1))
 
-    def found(student: sampler.Predictor, made: trajectories.Trajectories) -> float:
+    def found(student: sampler.Predictor, made: trajectories.Trajectories, guided: bool = True) -> float:
         examples = distill.painted(made, SAID, torch.device("cpu"), torch.Generator().manual_seed(0))
         assert examples.step.bincount().tolist() == [distill.BATCH // 8] * 8
-        return distill.told(plan, student, examples, guided=True).loss.item()
+        return distill.told(plan, student, examples, guided=guided).loss.item()
 
     assert found(teacher, made) < 1e-5
+    assert found(teacher, made, guided=False) > 1e-3
     assert found(sampler.Predictor(text, Sure(text, 0.5, -0.4), EMPTY), made) > 1e-3
     assert found(teacher, made._replace(scale=scale + 1)) > 1e-3
 
 
-def test_trajectories_are_made_once(text: CLIPTextModel, tmp_path: Path) -> None:
+def test_trajectories_are_made_once(text: CLIPTextModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     teacher = sampler.Predictor(text, Sure(text, 0.5, -0.5), EMPTY)
 
     def kept(seed: int) -> trajectories.Trajectories:
@@ -178,6 +192,11 @@ def test_trajectories_are_made_once(text: CLIPTextModel, tmp_path: Path) -> None
     assert ((first.scale >= 2) & (first.scale <= 4)).all()
     assert torch.equal(first.states, again.states) and not torch.equal(first.states, other.states)
     assert len(list(tmp_path.iterdir())) == 2
+    monkeypatch.setattr(trajectories, "PART", 2)
+    parts = kept(1)
+    assert parts.states.shape == first.states.shape and len(list(tmp_path.iterdir())) == 4
+    assert torch.equal(parts.states[:2, 0], kept(1).states[:2, 0])
+    assert not torch.equal(parts.states[2], parts.states[0])  # each part has draws of its own
 
 
 def test_a_conditioned_student_starts_as_the_unet_it_comes_from(text: CLIPTextModel) -> None:

@@ -48,11 +48,13 @@ class Plan(NamedTuple):
     substeps: int = 0
     """The teacher's steps within each of the student's, where it learns on the teacher's own guided trajectories; else
     it learns on true latents with noise, of two steps, as in the paper."""
+    painted: int = 5_000
+    """So many trajectories, where it learns on them."""
+    baked: bool = False
+    """The student's prediction without guidance is to be what the teacher's is with it: a call less in every step."""
 
 
 BATCH = 32
-PAINTED = 5000
-"""Trajectories of a teacher, where a student learns on them."""
 SUBSTEPS = 6
 """As far from true scenes as its teacher is, a student is at best: the base is by 0.77 in 47 steps, 0.94 in 16."""
 STUDENT = Plan("base", "base", 8)
@@ -61,6 +63,8 @@ PLANS: Mapping[str, Plan] = {
     # The mini world is painted with guidance 3, not 7.5: so scales are lower than the paper's, [2, 14].
     "snapfusion": Plan("efficient", "base", 8, share=1, guidance=(2, 4.5), substeps=SUBSTEPS),
     "mobilediffusion-8": Plan("mobile", "mobile", 8, share=1, guidance=(2, 4.5), substeps=SUBSTEPS),
+    # It paints for the one of one step.
+    "mobilediffusion-4": Plan("mobile", "mobile", 4, guidance=(3, 3), substeps=4, painted=20_000, baked=True),
     # The paper's route: teacher and student learn 16 steps first.
     "teacher-16": Plan("base", "base", 16),
     "published": Plan("teacher-16", "teacher-16", 8),
@@ -198,7 +202,7 @@ def trajectories(plan: Plan, teacher: Predictor, batches: unet.Batches, digest: 
         batches.draw.at(0),
         batches.tokens,
         given.work,
-        count=PAINTED,
+        count=plan.painted,
         shape=batches.latents.shape[1:],
         guidance=plan.guidance,
         steps=plan.steps,
@@ -248,7 +252,8 @@ def main() -> None:
     taken = plan.steps * plan.substeps - 1 if plan.substeps else 2 * plan.steps
     recipe = {
         "loss": f"{taken} -> {plan.steps} steps of {plan.teacher}, CFG-aware at {plan.guidance} with probability "
-        f"{plan.share}, " + (f"on {PAINTED:,} trajectories" if plan.substeps else f"original loss × {plan.original}"),
+        f"{plan.share}, "
+        + (f"on {plan.painted:,} trajectories" if plan.substeps else f"original loss × {plan.original}"),
         **batches.recipe,
         "batch": BATCH,
         "start": folder_digest(start / "unet"),
@@ -274,7 +279,8 @@ def main() -> None:
 
     def batch_loss(generator: torch.Generator) -> torch.Tensor:
         if made:
-            return told(plan, student, painted(made, batches.tokens, training.device, generator), guided=True).loss
+            examples = painted(made, batches.tokens, training.device, generator)
+            return told(plan, student, examples, guided=not plan.baked).loss
         latents, tokens = batches(training, generator)
         return loss(plan, student, teacher, latents[:BATCH], tokens[:BATCH], generator)
 

@@ -16,6 +16,8 @@ from .sampler import Grid, Predictor
 
 TOGETHER = 50
 """Pictures made at once."""
+PART = 10_000
+"""Trajectories in one file, of draws of its own."""
 
 
 class Trajectories(NamedTuple):
@@ -35,15 +37,17 @@ def paint(
 ) -> torch.Tensor:
     """Return latents on the way from noise (B, C, h, w) to a picture: (B, S + 1, C, h, w), the noise the first.
 
-    The teacher takes ``substeps`` (at least 2) steps within each of the student's S ``steps``, but for the very first:
-    it takes noise for what is at its second timestep, as samplers of leading spacing do. On SD's schedule there is
-    never nothing but noise; the base's pictures are nearer to true scenes so (excess 0.77, else 0.81).
+    The teacher takes ``substeps`` steps within each of the student's S ``steps``; where these are several, all but the
+    very first: it takes noise for what is at its second timestep, as samplers of leading spacing do. On SD's schedule
+    there is never nothing but noise; the base's pictures are nearer to true scenes so (excess 0.77, else 0.81).
     """
-    grid = Grid(steps * substeps, noise.device)
+    grid, guided = Grid(steps * substeps, noise.device), bool((scale != 1).any())
     state, states, hidden = noise, [noise], teacher.embed(tokens)
-    for number in range(1, steps * substeps):
+    for number in range(min(1, substeps - 1), steps * substeps):
         step = torch.full((len(noise),), number, device=noise.device)
-        state = grid.move(state, teacher.guided(state, grid.timesteps[step], hidden, scale), step)
+        now = grid.timesteps[step]
+        velocity = teacher.guided(state, now, hidden, scale) if guided else teacher.plain(state, now, hidden)
+        state = grid.move(state, velocity, step)
         if (number + 1) % substeps == 0:
             states.append(state)
     return torch.stack(states, 1)
@@ -68,19 +72,30 @@ def kept_trajectories(
     ``tokens`` (M, T) are of the scenes' captions, ``shape`` that of latents; guidance scales are drawn between the two
     of ``guidance``. ``digest`` tells teachers and scenes apart.
     """
-    told = json.dumps([digest, count, list(guidance), steps, substeps, seed])
-    file = work / f"trajectories-{hashlib.sha256(told.encode()).hexdigest()[:16]}.pt"
-    if not file.exists():
-        generator = torch.Generator().manual_seed(seed)
-        scenes = torch.multinomial(often, count, replacement=True, generator=generator)
-        noise = torch.randn((count, *shape), generator=generator)
-        low, high = guidance
-        scale = low + (high - low) * torch.rand(count, generator=generator)
-        device, parts = teacher.empty.device, []
-        for start in tqdm(range(0, count, TOGETHER), desc="the teacher paints", mininterval=5):
-            part = slice(start, start + TOGETHER)
-            begun, said, scales = (each.to(device) for each in (noise[part], tokens[scenes[part]], scale[part]))
-            parts.append(paint(teacher, begun, said, scales, steps=steps, substeps=substeps).half().cpu())
-        with replacing(file) as temporary:
-            torch.save({"scenes": scenes, "scale": scale, "states": torch.cat(parts)}, temporary)
-    return Trajectories(**torch.load(file, weights_only=True))
+    parts = []
+    for part, start in enumerate(range(0, count, PART)):
+        size, own_seed = min(PART, count - start), seed + part
+        told = json.dumps([digest, size, list(guidance), steps, substeps, own_seed])
+        file = work / f"trajectories-{hashlib.sha256(told.encode()).hexdigest()[:16]}.pt"
+        if not file.exists():
+            generator = torch.Generator().manual_seed(own_seed)
+            scenes = torch.multinomial(often, size, replacement=True, generator=generator)
+            noise = torch.randn((size, *shape), generator=generator)
+            low, high = guidance
+            scale = low + (high - low) * torch.rand(size, generator=generator)
+            made = _painted(teacher, noise, tokens[scenes], scale, steps, substeps)
+            with replacing(file) as temporary:
+                torch.save({"scenes": scenes, "scale": scale, "states": made}, temporary)
+        parts.append(Trajectories(**torch.load(file, weights_only=True)))
+    return Trajectories(*map(torch.cat, zip(*parts, strict=True)))
+
+
+def _painted(
+    teacher: Predictor, noise: torch.Tensor, tokens: torch.Tensor, scale: torch.Tensor, steps: int, substeps: int
+) -> torch.Tensor:
+    """Return what ``paint`` makes of many, batch by batch: (N, S + 1, C, h, w), fp16."""
+    device, parts = teacher.empty.device, []
+    for start in tqdm(range(0, len(noise), TOGETHER), desc="the teacher paints", mininterval=5):
+        begun, said, scales = (each[start : start + TOGETHER].to(device) for each in (noise, tokens, scale))
+        parts.append(paint(teacher, begun, said, scales, steps=steps, substeps=substeps).half().cpu())
+    return torch.cat(parts)
