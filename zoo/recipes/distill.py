@@ -29,7 +29,6 @@ from .sampler import GUIDANCE_WIDTH, Grid, Predictor
 from .training import Training, folder_digest, options, save_half
 from .trajectories import Trajectories, kept_trajectories
 
-RATE = 2e-4
 KINDS = ("UNet2DConditionModel", "EfficientUNet", "MobileUNet")
 
 
@@ -52,6 +51,7 @@ class Plan(NamedTuple):
     """So many trajectories, where it learns on them."""
     baked: bool = False
     """The student's prediction without guidance is to be what the teacher's is with it: a call less in every step."""
+    rate: float = 2e-4
 
 
 BATCH = 32
@@ -64,7 +64,9 @@ PLANS: Mapping[str, Plan] = {
     "snapfusion": Plan("efficient", "base", 8, share=1, guidance=(2, 4.5), substeps=SUBSTEPS),
     "mobilediffusion-8": Plan("mobile", "mobile", 8, share=1, guidance=(2, 4.5), substeps=SUBSTEPS),
     # It paints for the one of one step.
-    "mobilediffusion-4": Plan("mobile", "mobile", 4, guidance=(3, 3), substeps=4, painted=20_000, baked=True),
+    "mobilediffusion-4": Plan(
+        "mobile", "mobile", 4, guidance=(3, 3), substeps=4, painted=20_000, baked=True, rate=5e-4
+    ),
     # The paper's route: teacher and student learn 16 steps first.
     "teacher-16": Plan("base", "base", 16),
     "published": Plan("teacher-16", "teacher-16", 8),
@@ -250,9 +252,9 @@ def main() -> None:
     lender = "mini-mobilediffusion" if plan.student == "mobile" else "mini-sd"
     batches = unet.Batches(given.out / lender / "vae", given)
     taken = plan.steps * plan.substeps - 1 if plan.substeps else 2 * plan.steps
+    aware = "baked in" if plan.baked else f"CFG-aware with probability {plan.share}"
     recipe = {
-        "loss": f"{taken} -> {plan.steps} steps of {plan.teacher}, CFG-aware at {plan.guidance} with probability "
-        f"{plan.share}, "
+        "loss": f"{taken} -> {plan.steps} steps of {plan.teacher}, guidance {plan.guidance} {aware}, "
         + (f"on {plan.painted:,} trajectories" if plan.substeps else f"original loss × {plan.original}"),
         **batches.recipe,
         "batch": BATCH,
@@ -265,7 +267,7 @@ def main() -> None:
         network.requires_grad_(True),
         recipe,
         steps=given.steps,
-        rate=RATE,
+        rate=plan.rate,
         cooldown=0.5,
         average=0.998,
         seed=given.seed,
