@@ -65,7 +65,7 @@ PLANS: Mapping[str, Plan] = {
     "mobilediffusion-8": Plan("mobile", "mobile", 8, share=1, guidance=(2, 4.5), substeps=SUBSTEPS),
     # It paints for the one of one step.
     "mobilediffusion-4": Plan(
-        "mobile", "mobile", 4, guidance=(3, 3), substeps=4, painted=20_000, baked=True, rate=5e-4
+        "mobile", "mobile", 4, guidance=(3.0, 3.0), substeps=4, painted=20_000, baked=True, rate=5e-4
     ),
     # The paper's route: teacher and student learn 16 steps first.
     "teacher-16": Plan("base", "base", 16),
