@@ -46,6 +46,7 @@ zoo: .venv/installed-dev
 	$(RECIPE).mobile_unet softmax
 	$(RECIPE).mobile_unet further --steps 4000 --seed 1
 	$(RECIPE).decoder mobilediffusion --steps 20000
+	$(RECIPE).decoder mobilediffusion-further --steps 5000 --scenes 80000 --seed 1
 	$(RECIPE).one_step
 	$(RECIPE).distill mobilediffusion-8
 	$(RECIPE).cards

@@ -1,9 +1,10 @@
 """Train decoders: SnapFusion's, with half the channels, MobileDiffusion's Lite one, and its full one for longer.
 
-They start from the decoder of their VAE, cut to size. SnapFusion's learns to decode as the base's decoder does latents
-that were made from captions alone, by the base (Li et al. 2023, section 3.2). MobileDiffusion's learn to give back
-pictures that its VAE encoded (Zhao et al. 2023, section 4.1); the full one goes back into the VAE, whose encoder stays
-as it is, so that a UNet's latents mean what they did.
+They start from the decoder of their VAE, cut to size; ``mobilediffusion-further`` from the Lite one, whose place it
+takes. SnapFusion's learns to decode as the base's decoder does latents that were made from captions alone, by the base
+(Li et al. 2023, section 3.2). MobileDiffusion's learn to give back pictures that its VAE encoded (Zhao et al. 2023,
+section 4.1); the full one goes back into the VAE, whose encoder stays as it is, so that a UNet's latents mean what they
+did.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from .sampled import sample
 from .training import Training, folder_digest, options, save_half
 from .vae import BATCH, CHROMA, chroma, pixels
 
-RATE = 4e-3
+RATE, FURTHER_RATE = 4e-3, 2e-3
 PER_GROUP = 2
 """Channels that are normalised together at full resolution, as in the VAE: one alone would lose its mean and spread."""
 PROMPTS = 12_000
@@ -40,8 +41,17 @@ class Task(NamedTuple):
     channels: int
     widths: tuple[int, ...]
     description: str
+    further: bool = False
+    """It goes on from what lies in the folder."""
 
 
+LITE = Task(
+    "mini-mobilediffusion/vae",
+    "mini-mobilediffusion/decoder",
+    mobile_vae.CHANNELS,
+    (8, 24, 32, 24),
+    f"MSE with chroma ×{CHROMA:g} to pictures that the VAE encoded",
+)
 TASKS = {
     "snapfusion": Task(
         "mini-sd/vae",
@@ -50,13 +60,8 @@ TASKS = {
         (8, 16, 32, 48),
         f"MSE with chroma ×{CHROMA:g} to the base's decoder on latents that it made from {PROMPTS:,} captions",
     ),
-    "mobilediffusion": Task(
-        "mini-mobilediffusion/vae",
-        "mini-mobilediffusion/decoder",
-        mobile_vae.CHANNELS,
-        (8, 24, 32, 24),
-        f"MSE with chroma ×{CHROMA:g} to pictures that the VAE encoded",
-    ),
+    "mobilediffusion": LITE,
+    "mobilediffusion-further": LITE._replace(further=True),
     "mobilediffusion-full": Task(
         "mini-mobilediffusion/vae",
         "mini-mobilediffusion/vae",
@@ -122,7 +127,10 @@ def main() -> None:
     task = TASKS[given.decoder]
     decoder = build(task)
     vae = AutoencoderKL.from_pretrained(given.out / task.vae).float().requires_grad_(False)
-    cut(decoder, vae)
+    if task.further:
+        decoder.load_state_dict(LatentDecoder.from_pretrained(given.out / task.folder).float().state_dict())
+    else:
+        cut(decoder, vae)
     data = pool(given.scenes, work=given.work)
     if given.decoder == "snapfusion":
         latents = sample("sd15", given.out / "mini-sd", SAMPLER, data.captions[:PROMPTS], given.work).latents
@@ -134,14 +142,15 @@ def main() -> None:
         "scenes": len(data),
         "data": data.digest,
         "vae": folder_digest(given.out / task.vae, ("",) if given.decoder == "snapfusion" else unet.ENCODER),
+        **({"start": folder_digest(given.out / task.folder)} if task.further else {}),
     }
     training = Training(
         f"decoder-{given.decoder}",
         decoder,
         recipe,
         steps=given.steps,
-        rate=RATE,
-        cooldown=0.5,
+        rate=FURTHER_RATE if task.further else RATE,
+        cooldown=1 if task.further else 0.5,
         seed=given.seed,
         work=given.work,
     )

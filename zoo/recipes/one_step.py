@@ -1,13 +1,14 @@
 """Make MobileDiffusion's UNet paint in one step: a DiffusionGAN (Zhao et al. 2023, after UFOGen, Xu et al. 2023).
 
 Generator and discriminator both start from the trained UNet. The generator jumps from noise, or from further on the
-guided way that a student of more steps takes, to clean latents; noise is put on these and on true latents, and the
-discriminator, which reads the caption, too, says which is which. To its loss the squared error is added: to where that
-way leads (Luhman & Luhman 2021), as noise tells nothing of true latents. With that alone it begins.
+trained UNet's guided way, to clean latents; noise is put on these and on true latents, and the discriminator, which
+reads the caption, too, says which is which. To its loss the squared error is added: to where that way leads (Luhman &
+Luhman 2021), as noise tells nothing of true latents. With that alone it begins.
 """
 
 from __future__ import annotations
 
+from argparse import Namespace
 from typing import Any
 
 import torch
@@ -19,7 +20,6 @@ from transformers import CLIPTextModel
 from ...adapters.networks.mobile_unet import MobileUNet
 from . import unet
 from .checkpoint import MOBILEDIFFUSION, assemble, noise_schedule, remade
-from .distill import PLANS, folder_of, load, trajectories
 from .sampler import Grid, Predictor
 from .training import Training, folder_digest, options, save_half
 from .trajectories import Trajectories, kept_trajectories
@@ -29,14 +29,11 @@ JUMPS = 4
 """The generator learns to jump from this many timesteps: UFOGen's sampler takes 1 to 4 steps."""
 FIRST = 0.75
 """How often it jumps from pure noise, which is all that one step needs."""
-PAINTER = "mobilediffusion-4"
-"""A student of the trained UNet, of as many steps as there are jumps, paints with 4 evaluations a picture, where the
-trained UNet's own guided way takes 30: so there can be many to learn from."""
-PAINTED = 60_000
-"""So many of these are added to those of the trained UNet that the student learned on. Of the latter alone, 20,000, the
-generator knew each after 16 rounds: its squared error was 0.06 on them and 0.15 on others."""
-OTHER = 1_000
-"""Added to the seed, so that the student starts from noise of its own."""
+PAINTED = 20_000
+"""It learns from so many of the trained UNet's trajectories. 12,000 are soon known by heart: the loss on them falls
+while captions that were not seen gain little."""
+TOGETHER, SUBSTEPS, GUIDANCE = 10_000, 4, 3.0
+"""So many trajectories are made and kept at a time; the trained UNet's steps within each jump, and its guidance."""
 ALONE = 4_200
 """So many steps go by before the discriminator joins in."""
 RENOISED = 500
@@ -107,37 +104,43 @@ class Duel(nn.Module):
         return total
 
 
+def trajectories(teacher: Predictor, batches: unet.Batches, given: Namespace, start: str) -> Trajectories:
+    """Return all that the trained UNet, of digest ``start``, paints for it; kept in parts, each of draws of its own."""
+    parts = [
+        kept_trajectories(
+            teacher,
+            batches.draw.at(0),
+            batches.tokens,
+            given.work,
+            count=TOGETHER,
+            shape=batches.latents.shape[1:],
+            guidance=(GUIDANCE, GUIDANCE),
+            steps=JUMPS,
+            substeps=SUBSTEPS,
+            digest=f"{start} {batches.data.digest}",
+            seed=given.seed + part,
+        )
+        for part in range(PAINTED // TOGETHER)
+    ]
+    return Trajectories(*map(torch.cat, zip(*parts, strict=True)))
+
+
 def main() -> None:
     """Train and save."""
     given = options("Make the mini MobileUNet paint in one step.", steps=5_000)
     torch.manual_seed(given.seed)
     trained, base = given.out / "mini-mobilediffusion", given.out / "mini-sd"
     batches = unet.Batches(trained / "vae", given)
+    start = folder_digest(trained / "unet")
     text = CLIPTextModel.from_pretrained(base / "text_encoder").float()
     network = MobileUNet.from_pretrained(trained / "unet").float()
-    plan, painter = PLANS[PAINTER], given.out / folder_of(PAINTER)
-    quick = kept_trajectories(
-        Predictor(text, load(painter), batches.empty).eval(),
-        batches.draw.at(0),
-        batches.tokens,
-        given.work,
-        count=PAINTED,
-        shape=batches.latents.shape[1:],
-        guidance=(1, 1),
-        steps=JUMPS,
-        substeps=1,
-        digest=f"{folder_digest(painter / 'unet')} {batches.data.digest}",
-        seed=given.seed + OTHER,
-    )
-    own = trajectories(plan, Predictor(text, network, batches.empty), batches, folder_digest(trained / "unet"), given)
-    painted = Trajectories(*map(torch.cat, zip(own, quick, strict=True)))
+    painted = trajectories(Predictor(text, network, batches.empty).eval(), batches, given, start)
     recipe = {
         "loss": f"adversarial × {ADVERSARIAL:g} from step {ALONE:,} on, on latents noised to below {RENOISED}; "
-        f"squared error × {RECONSTRUCTION:g} to the ends of {plan.painted:,} trajectories of its own and {PAINTED:,} "
-        f"of its student of {JUMPS} steps, {100 * FIRST:g} % of jumps from pure noise",
+        f"squared error × {RECONSTRUCTION:g} to the ends of {PAINTED:,} trajectories of its own "
+        f"({JUMPS * SUBSTEPS - 1} steps, guidance {GUIDANCE:g}), {100 * FIRST:g} % of jumps from pure noise",
         **batches.recipe,
-        "start": folder_digest(trained / "unet"),
-        "painter": folder_digest(painter / "unet"),
+        "start": start,
     }
     duel = Duel(text, network)
     training = Training(
@@ -154,7 +157,7 @@ def main() -> None:
     )
 
     def batch_loss(generator: torch.Generator) -> torch.Tensor:
-        chosen = torch.randint(len(painted.scenes), (unet.BATCH,), generator=generator)
+        chosen = torch.randint(PAINTED, (unet.BATCH,), generator=generator)
         scenes = painted.scenes[chosen]
         true, states, tokens = (
             each.to(training.device)
