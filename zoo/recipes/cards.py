@@ -141,11 +141,18 @@ PARTS = (
         "decoder-mobilediffusion-full",
     ),
     Part(
-        "mini-mobilediffusion/decoder",
-        "MobileDiffusion, Lite decoder",
+        "",
+        "MobileDiffusion, Lite decoder at first",
         "`LatentDecoder`, a quarter of the full one's parameters.",
         "decoder mobilediffusion",
         "decoder-mobilediffusion",
+    ),
+    Part(
+        "mini-mobilediffusion/decoder",
+        "MobileDiffusion, Lite decoder",
+        "The same, trained on from there at half the rate.",
+        "decoder mobilediffusion-further",
+        "decoder-mobilediffusion-further",
     ),
     Part(
         "",
