@@ -30,8 +30,9 @@ JUMPS = 4
 FIRST = 0.75
 """How often it jumps from pure noise, which is all that one step needs."""
 PAINTED = 20_000
-"""It learns from so many of the trained UNet's trajectories. 12,000 are soon known by heart: the loss on them falls
-while captions that were not seen gain little."""
+"""It learns from so many of the trained UNet's trajectories, and knows them by heart after 16 rounds: its squared error
+is 0.06 on them, 0.15 on others. What ``distill mobilediffusion-4`` makes could paint more, with 4 evaluations a picture
+in place of 30 and an error of 0.07 on others; one step has not been trained on that yet."""
 TOGETHER, SUBSTEPS, GUIDANCE = 10_000, 4, 3.0
 """So many trajectories are made and kept at a time; the trained UNet's steps within each jump, and its guidance."""
 ALONE = 4_200
