@@ -8,7 +8,6 @@ Luhman 2021), as noise tells nothing of true latents. With that alone it begins.
 
 from __future__ import annotations
 
-from argparse import Namespace
 from typing import Any
 
 import torch
@@ -22,7 +21,7 @@ from . import unet
 from .checkpoint import MOBILEDIFFUSION, assemble, noise_schedule, remade
 from .sampler import Grid, Predictor
 from .training import Training, folder_digest, options, save_half
-from .trajectories import Trajectories, kept_trajectories
+from .trajectories import kept_trajectories
 
 RATE = 6e-4
 JUMPS = 4
@@ -33,8 +32,8 @@ PAINTED = 20_000
 """It learns from so many of the trained UNet's trajectories, and knows them by heart after 16 rounds: its squared error
 is 0.06 on them, 0.15 on others. What ``distill mobilediffusion-4`` makes could paint more, with 4 evaluations a picture
 in place of 30 and an error of 0.07 on others; one step has not been trained on that yet."""
-TOGETHER, SUBSTEPS, GUIDANCE = 10_000, 4, 3.0
-"""So many trajectories are made and kept at a time; the trained UNet's steps within each jump, and its guidance."""
+SUBSTEPS, GUIDANCE = 4, 3.0
+"""The trained UNet's steps within each jump, and its guidance."""
 ALONE = 4_200
 """So many steps go by before the discriminator joins in."""
 RENOISED = 500
@@ -105,27 +104,6 @@ class Duel(nn.Module):
         return total
 
 
-def trajectories(teacher: Predictor, batches: unet.Batches, given: Namespace, start: str) -> Trajectories:
-    """Return all that the trained UNet, of digest ``start``, paints for it; kept in parts, each of draws of its own."""
-    parts = [
-        kept_trajectories(
-            teacher,
-            batches.draw.at(0),
-            batches.tokens,
-            given.work,
-            count=TOGETHER,
-            shape=batches.latents.shape[1:],
-            guidance=(GUIDANCE, GUIDANCE),
-            steps=JUMPS,
-            substeps=SUBSTEPS,
-            digest=f"{start} {batches.data.digest}",
-            seed=given.seed + part,
-        )
-        for part in range(PAINTED // TOGETHER)
-    ]
-    return Trajectories(*map(torch.cat, zip(*parts, strict=True)))
-
-
 def main() -> None:
     """Train and save."""
     given = options("Make the mini MobileUNet paint in one step.", steps=5_000)
@@ -135,7 +113,19 @@ def main() -> None:
     start = folder_digest(trained / "unet")
     text = CLIPTextModel.from_pretrained(base / "text_encoder").float()
     network = MobileUNet.from_pretrained(trained / "unet").float()
-    painted = trajectories(Predictor(text, network, batches.empty).eval(), batches, given, start)
+    painted = kept_trajectories(
+        Predictor(text, network, batches.empty).eval(),
+        batches.draw.at(0),
+        batches.tokens,
+        given.work,
+        count=PAINTED,
+        shape=batches.latents.shape[1:],
+        guidance=(GUIDANCE, GUIDANCE),
+        steps=JUMPS,
+        substeps=SUBSTEPS,
+        digest=f"{start} {batches.data.digest}",
+        seed=given.seed,
+    )
     recipe = {
         "loss": f"adversarial × {ADVERSARIAL:g} from step {ALONE:,} on, on latents noised to below {RENOISED}; "
         f"squared error × {RECONSTRUCTION:g} to the ends of {PAINTED:,} trajectories of its own "
