@@ -61,6 +61,22 @@ def skewed_mean_interval(values: Sequence[float] | NDArray[np.float64], level: f
     return max(found[0], low), max(found[1], high)
 
 
+def median_interval(values: Sequence[float] | NDArray[np.float64], level: float = 0.95) -> Interval | None:
+    """Return two of the values that have the median between them; None where so few cannot tell at ``level``.
+
+    How many of n values lie below the median is binomial with a half, whatever the values are: counted in from both
+    ends as far as that allows, they bound it (Thompson, Annals of Mathematical Statistics 7, 1936). At 95 % it takes 6.
+    """
+    from scipy.special import bdtr
+
+    n = len(values)
+    inwards = int((bdtr(np.arange(n), n, 0.5) <= (1 - level) / 2).sum())
+    if not inwards:
+        return None
+    ordered = np.sort(np.asarray(values, np.float64))
+    return float(ordered[inwards - 1]), float(ordered[n - inwards])
+
+
 def proportion_interval(share: float, n: int, level: float = 0.95) -> Interval:
     """Return Wilson's interval of a share in [0, 1] of ``n`` pictures that have some property.
 

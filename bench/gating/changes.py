@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from ...metrics.paired import (
     are_shares,
     feature_drift,
     mean_change,
+    median_drift,
     paired_coarse_change,
     paired_mean_change,
     paired_share_change,
@@ -34,9 +35,10 @@ from ...reports.ab import AbRow
 from ...reports.identity import mismatch
 from ...reports.schema import Result
 from .sides import Looker, Pair, Place
-from .thresholds import DRIFT, EMPTY, SECONDS
+from .thresholds import DRIFT, EMPTY, MEDIAN_DRIFT, SECONDS
 
 Kind = Literal["quality", "drift", "count", "time"]
+Drift = Callable[[NDArray[Any], NDArray[Any], float, NDArray[np.int64]], Change | None]
 Test = Callable[[float], Change | None]
 """Gives the change with an interval of a level; None where there are too few pictures for one."""
 
@@ -100,7 +102,8 @@ def differences(pair: Pair, looker: Looker) -> Iterator[Difference]:
     base, head = pair.results
     for name in dict.fromkeys([*base.metrics, *head.metrics]):
         yield compare.metric(name)
-    yield from (compare.drift(network) for network in networks_of(head))
+    for network in networks_of(head):
+        yield from compare.drifts(network)
     yield from _counts(pair.method, base, head)
     yield from _seconds(pair.method, base, head)
 
@@ -209,12 +212,13 @@ class _Compare:
 
     # --- drift
 
-    def drift(self, network: str) -> Difference:
-        """How far the pictures have moved, seen through a network."""
-        found = partial(
-            Difference, self.pair.method, f"{DRIFT}{network.replace('-', '_')}", "drift", 0.0, n=self.head.n,
-            paired=True,
-        )  # fmt: skip
+    def drifts(self, network: str) -> Iterator[Difference]:
+        """How far the pictures have moved, seen through a network: on the whole, and the one in the middle."""
+        for name, drift in ((DRIFT, feature_drift), (MEDIAN_DRIFT, median_drift)):
+            yield self._drift(f"{name}{network.replace('-', '_')}", drift, network)
+
+    def _drift(self, name: str, drift: Drift, network: str) -> Difference:
+        found = partial(Difference, self.pair.method, name, "drift", 0.0, n=self.head.n, paired=True)
         if self.pair.identical:
             return found(head=0.0, exact=True)
         if self.pair.unlike:
@@ -227,10 +231,11 @@ class _Compare:
         prompts = _prompt_numbers(self.pair.places)
 
         def test(level: float) -> Change | None:
-            return feature_drift(base, head, level, prompts)
+            return drift(base, head, level, prompts)
 
         drifted = test(0.95)
-        return found(head=drifted.estimate if drifted else None, test=test)
+        needed = drift is feature_drift or drifted is not None  # the mean tells of two pictures, the median of six
+        return found(head=drifted.estimate if drifted else None, test=test, required=needed)
 
     # --- features
 

@@ -17,7 +17,7 @@ from .changes import Difference, Kind, differences
 from .seconds import judge_seconds, levels_of, measured, seconds
 from .sides import Looker, Pair, Side, match
 from .text import number
-from .thresholds import Rule, Thresholds
+from .thresholds import MEDIAN_DRIFT, Rule, Thresholds
 from .verdict import FAIL, OPEN, PASS, Case, Judged, Verdict, judge, judge_band, judge_drift, judge_improvement
 
 STATUS = {PASS: 0, FAIL: 1, OPEN: 2}
@@ -246,7 +246,8 @@ class _Comparison:
         if rule.must_improve:
             return judge_improvement(case, show)
         if item.kind == "drift" and not item.exact:
-            return judge_drift(case, show, pair is not None and pair.known_noise)
+            which = "picture in the middle" if item.metric.startswith(MEDIAN_DRIFT) else "pictures"
+            return judge_drift(case, show, pair is not None and pair.known_noise, which)
         if item.exact and item.kind != "count":
             return Judged(PASS, "all pictures are equal, bit for bit")
         judged = judge(case, show)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from ...reports.grid import Cell, Column, Footnotes, Row, Table
 from ...reports.text import MISSING, fixed, metric_text, quantity, significant
-from .thresholds import DRIFT, EMPTY
+from .thresholds import DRIFT, EMPTY, MEDIAN_DRIFT
 
 if TYPE_CHECKING:
     from .changes import Kind
     from .gate import Gate, GateRow
 
-_DRIFT_DIGITS = 4
+_DRIFT_DIGITS, _MEDIAN_DIGITS = 4, 5
 
 _SHOWN = {"pass": "pass", "fail": "FAIL", "could-not-measure": "could not measure"}
 _SUMMARY = {
@@ -65,7 +65,7 @@ def number(metric: str, kind: Kind, value: float) -> str:
     if kind == "quality":
         return metric_text(metric, value)
     if kind == "drift":
-        return fixed(value, _DRIFT_DIGITS)
+        return fixed(value, _MEDIAN_DIGITS if metric.startswith(MEDIAN_DRIFT) else _DRIFT_DIGITS)
     return f"{value:,.0f}" if kind == "count" else significant(value, 3)
 
 
@@ -86,6 +86,8 @@ def _row(row: GateRow, found: Gate, footnotes: Footnotes) -> Row:
 
 def metric_title(row: GateRow) -> str:
     """What the number of a row is called."""
+    if row.metric.startswith(MEDIAN_DRIFT):
+        return f"median drift ({row.metric.removeprefix(MEDIAN_DRIFT).replace('_', '-')})"
     if row.kind == "drift":
         return f"drift ({row.metric.removeprefix(DRIFT).replace('_', '-')})"
     if row.kind != "quality":

@@ -93,10 +93,13 @@ def judge_improvement(case: Case, show: Show) -> Judged:
     return Judged(OPEN, f"{_between(worse, show)}, and had to improve: {_mend(case._replace(margin=0.0))}")
 
 
-def judge_drift(case: Case, show: Show, known_noise: bool) -> Judged:
-    """Judge how far pictures have moved: where other noise may be the reason, too far is no proof of a fault."""
+def judge_drift(case: Case, show: Show, known_noise: bool, which: str = "pictures") -> Judged:
+    """Judge how far pictures have moved: where other noise may be the reason, too far is no proof of a fault.
+
+    ``which`` of them is told of.
+    """
     worse, margin = case.worse, case.margin
-    moved = f"the pictures moved by {show(worse.estimate)}, where 1 is to pictures of other prompts"
+    moved = f"the {which} moved by {show(worse.estimate)}, where 1 is to pictures of other prompts"
     if worse.estimate > margin and not known_noise:
         return Judged(
             OPEN, f"{moved}; nobody here knows their noise, and other noise would move them, too: ignore drift"
@@ -105,7 +108,7 @@ def judge_drift(case: Case, show: Show, known_noise: bool) -> Judged:
         return Judged(FAIL, f"{moved}: more than the margin of {show(margin)}")
     if worse.high < margin:
         return Judged(PASS, f"{moved}: less than the margin of {show(margin)}")
-    between = f"the pictures moved by {show(max(worse.low, 0.0))} to {show(worse.high)}"
+    between = f"the {which} moved by {show(max(worse.low, 0.0))} to {show(worse.high)}"
     if worse.low > 0 and worse.estimate > margin:
         return Judged(OPEN, f"{between}, which one row of so many may by chance: {_mend(case)}")
     return Judged(OPEN, f"{between}, and the margin is {show(margin)}: {_mend(case)}")

@@ -20,6 +20,7 @@ from t2ibench.metrics.paired import (
     are_shares,
     feature_drift,
     mean_change,
+    median_drift,
     paired_coarse_change,
     paired_mean_change,
     paired_share_change,
@@ -294,6 +295,36 @@ def test_pictures_of_one_prompt_count_as_one():
     once = feature_drift(base, head)
     thrice = feature_drift(*(np.tile(side, (3, 1)) for side in (base, head)), prompts=np.tile(np.arange(40), 3))
     assert thrice.high - thrice.estimate == pytest.approx(once.high - once.estimate, rel=0.02)
+
+
+def test_the_median_drift_is_of_the_pictures_that_are_not_turned_into_others():
+    base = draw(1, 64)
+    rounded = base + draw(2, 64, 0.001)
+    rounded[:3] = draw(3, 3)
+    fault = base + draw(4, 64, 0.03)
+    assert feature_drift(base, rounded).estimate > 10 * feature_drift(base, fault).estimate
+    assert 100 * median_drift(base, rounded).high < median_drift(base, fault).low
+
+
+def test_the_median_drift_by_definition():
+    base, head = draw(1, 30), draw(2, 30)
+    others = np.mean([np.sum((base[i] - base[j]) ** 2) for i in range(30) for j in range(30) if i != j])
+    change = median_drift(base, head)
+    assert change.estimate == pytest.approx(np.median(np.sum((head - base) ** 2, axis=1)) / others)
+    assert change.low < change.estimate < change.high
+    assert median_drift(base, base) == (0, 0, 0)
+    assert median_drift(np.ones((9, 3)), np.ones((9, 3))) is None
+    thrice = median_drift(*(np.tile(side, (3, 1)) for side in (base, head)), prompts=np.tile(np.arange(30), 3))
+    assert thrice.estimate == pytest.approx(change.estimate, rel=0.03)  # the mean distance of others is another
+    assert thrice.high / thrice.low == pytest.approx(change.high / change.low)
+
+
+def test_few_pictures_tell_little_of_a_median():
+    base, head = draw(1, 8), draw(2, 8)
+    assert median_drift(base[:5], head[:5]) is None
+    usual, careful = median_drift(base, head), median_drift(base, head, 0.9999)
+    assert 0 < usual.low < usual.high == careful.high
+    assert careful.low == 0
 
 
 # --- many rows

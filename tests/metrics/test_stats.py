@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from t2ibench.metrics.stats import jackknife_half_width, mean_interval, proportion_interval, skewed_mean_interval
+from t2ibench.metrics.stats import (
+    jackknife_half_width,
+    mean_interval,
+    median_interval,
+    proportion_interval,
+    skewed_mean_interval,
+)
 
 
 def test_equals_scipys_t_interval():
@@ -44,6 +50,22 @@ def test_without_skew_to_the_right_it_is_students_interval():
     assert skewed_mean_interval(-values) == mean_interval(-values)
     assert skewed_mean_interval(np.ones(5)) == (1, 1)
     assert all(moved > end for moved, end in zip(skewed_mean_interval(values), mean_interval(values), strict=True))
+
+
+def test_the_interval_of_a_median_is_the_one_of_the_tables():
+    values = np.random.default_rng(8).permutation(10.0 ** np.arange(10))
+    assert median_interval(values) == (10, 1e8)  # the second from either end
+    assert median_interval(values, 0.98) == (1, 1e9)
+    assert median_interval(values[:6]) == (values[:6].min(), values[:6].max())
+    assert median_interval(values[:5]) is None
+    assert median_interval(values, 0.9999) is None
+
+
+@pytest.mark.parametrize("n", [9, 64, 129])
+def test_it_holds_the_median_at_least_as_often_as_it_says_however_skewed(n):
+    draws = np.random.default_rng(9).lognormal(0, 3, (2000, n))
+    held = np.mean([low <= 1 <= high for low, high in map(median_interval, draws)])
+    assert 0.94 < held < 0.99
 
 
 def test_proportions_equal_scipys_wilson_interval():
