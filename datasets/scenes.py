@@ -8,9 +8,11 @@ one pixel. Positions are in pixels, x to the right and y down, from the centre o
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple, TypeAlias
+from itertools import product
+from typing import Literal, NamedTuple, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -325,10 +327,9 @@ def scene(index: int, split: Split = "train", seed: int = 0) -> Scene:
 
     No caption of the validation split is ever one of the train split, whatever the seeds.
     """
-    kind = str(_stream(split, seed, index).choice(list(KINDS), p=list(KINDS.values())))
+    (kind,) = _KINDS.pick(_stream(split, seed, index))
     for attempt in range(10_000):
-        drawn = _draw(_stream(split, seed, index, attempt), kind)
-        if drawn is not None and held_out(drawn.caption) == (split == "validation"):
+        if drawn := _draw(_stream(split, seed, index, attempt), kind, split):
             return drawn
     raise AssertionError("no scene found")
 
@@ -363,7 +364,8 @@ def _scaled(rgb: Rgb, factor: float) -> Rgb:
 
 
 def _jittered(rgb: Rgb, rng: np.random.Generator, most: int) -> Rgb:
-    red, green, blue = (int(value) for value in np.clip(np.array(rgb) + rng.integers(-most, most + 1, 3), 0, 255))
+    shifts = rng.integers(-most, most + 1, 3).tolist()
+    red, green, blue = (min(max(value + shift, 0), 255) for value, shift in zip(rgb, shifts, strict=True))
     return red, green, blue
 
 
@@ -373,27 +375,57 @@ def _stream(*key: str | int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "big")))
 
 
-def _draw(rng: np.random.Generator, kind: str) -> Scene | None:
-    """Draw a scene; None where the objects found no place."""
-    colour, pattern = str(rng.choice(BACKGROUNDS)), str(rng.choice(PATTERNS, p=[0.5, 0.25, 0.25]))
+def _one_of(rng: np.random.Generator, options: Sequence[str]) -> str:
+    """What ``rng.choice(options)`` gives, without making an array of them."""
+    return options[int(rng.integers(len(options)))]
+
+
+class _Often(NamedTuple):
+    """Options, each as often as told; picked as ``rng.choice`` picks them."""
+
+    options: tuple[str, ...]
+    edges: list[float]
+
+    @classmethod
+    def of(cls, shares: Mapping[str, float]) -> Self:
+        edges = np.cumsum(list(shares.values()))
+        return cls(tuple(shares), (edges / edges[-1]).tolist())
+
+    def pick(self, rng: np.random.Generator, count: int = 1) -> list[str]:
+        return [self.options[bisect_right(self.edges, value)] for value in rng.random(count).tolist()]
+
+
+_KINDS = _Often.of(KINDS)
+_PATTERNS = _Often.of(dict(zip(PATTERNS, (0.5, 0.25, 0.25), strict=True)))
+_SIZES = _Often.of(dict(zip(RADII, (0.3, 0.4, 0.3), strict=True)))
+
+
+def _draw(rng: np.random.Generator, kind: str, split: Split) -> Scene | None:
+    """Draw a scene; None where its caption belongs to another split, or its objects found no place."""
+    colour, (pattern,) = _one_of(rng, BACKGROUNDS), _PATTERNS.pick(rng)
     ground = Ground(colour, pattern, _jittered(BACKGROUND_RGB[colour], rng, 6), float(rng.random()))
     if kind == "face":
-        return _draw_face(rng, ground)
-    return _draw_objects(rng, ground, int(kind))
+        drawn = _draw_face(rng, ground)
+        return drawn if _belongs(drawn.words, split) else None
+    return _draw_objects(rng, ground, int(kind), split)
+
+
+def _belongs(words: Caption, split: Split) -> bool:
+    return held_out(words.text) == (split == "validation")
 
 
 def _draw_face(rng: np.random.Generator, ground: Ground) -> Scene:
-    hair = str(rng.choice(HAIR_COLOURS))
+    hair = _one_of(rng, HAIR_COLOURS)
     face = Face(
         x=rng.uniform(29, 34),
         y=rng.uniform(32, 35),
         half_width=rng.uniform(16, 18),
         half_height=rng.uniform(18.5, 20.5),
-        expression=str(rng.choice(EXPRESSIONS)),
-        hairstyle=str(rng.choice(HAIRSTYLES)),
+        expression=_one_of(rng, EXPRESSIONS),
+        hairstyle=_one_of(rng, HAIRSTYLES),
         hair=hair,
-        gaze=str(rng.choice(GAZES)),
-        pose=str(rng.choice(POSES)),
+        gaze=_one_of(rng, GAZES),
+        pose=_one_of(rng, POSES),
         skin_rgb=_jittered(SKIN_RGB[rng.integers(len(SKIN_RGB))], rng, 6),
         hair_rgb=_jittered(HAIR_RGB[hair], rng, 6),
     )
@@ -408,17 +440,17 @@ def _draw_face(rng: np.random.Generator, ground: Ground) -> Scene:
     return Scene(Caption(face=words, background=ground.colour, pattern=ground.pattern), ground, face=face)
 
 
-def _draw_objects(rng: np.random.Generator, ground: Ground, count: int) -> Scene | None:
-    colours = [str(colour) for colour in rng.choice(COLOURS, count, replace=False)]
-    sizes = [str(size) for size in rng.choice(list(RADII), count, p=[0.3, 0.4, 0.3])]
+def _draw_objects(rng: np.random.Generator, ground: Ground, count: int, split: Split) -> Scene | None:
+    colours = [COLOURS[number] for number in rng.choice(len(COLOURS), count, replace=False)]
+    sizes = _SIZES.pick(rng, count)
     if sizes.count("large") > 1 and count == 3:  # no room
         return None
     relations = tuple(
-        Relation(subject, str(rng.choice(RELATIONS)), target)
+        Relation(subject, _one_of(rng, RELATIONS), target)
         for subject, target in (((0, 1), (2, int(rng.integers(2))))[: count - 1])
     )
     things = tuple(
-        Thing(str(rng.choice(SHAPES)), colour, size, 0, 0, rng.uniform(*RADII[size]), _jittered(RGB[colour], rng, 8))
+        Thing(_one_of(rng, SHAPES), colour, size, 0, 0, rng.uniform(*RADII[size]), _jittered(RGB[colour], rng, 8))
         for colour, size in zip(colours, sizes, strict=True)
     )
     order = [int(number) for number in rng.permutation(count)]
@@ -430,6 +462,10 @@ def _draw_objects(rng: np.random.Generator, ground: Ground, count: int) -> Scene
                 order[a], order[b] = order[b], order[a]
     if any(_contradicts(relation, order) for relation in relations):
         return None
+    # Which sizes are told is drawn with the places; a place is only looked for where some caption is of this split.
+    captions = {said: words for said, words in _captions(things, relations, ground) if _belongs(words, split)}
+    if not captions:
+        return None
     draws = rng.random(TRIES * count * 2 + count)
     for trial in _clear(things, draws[: TRIES * count * 2].reshape(TRIES, count, 2), relations):
         placed = tuple(
@@ -437,14 +473,27 @@ def _draw_objects(rng: np.random.Generator, ground: Ground, count: int) -> Scene
         )
         if all(_overlap_seen(placed, order, *pair) for pair in _overlapping(relations)):
             start = (trial.number + 1) * count * 2
-            said = draws[start : start + count] < MENTIONED
-            words = tuple(
-                ObjectWords(thing.shape, thing.colour, thing.size if thing.size != "medium" and mention else None)
-                for thing, mention in zip(placed, said, strict=True)
-            )
-            caption = Caption(words, relations, background=ground.colour, pattern=ground.pattern)
-            return Scene(caption, ground, placed, tuple(order))
+            mentioned = draws[start : start + count] < MENTIONED
+            said = tuple(bool(mention) and _has_size(thing) for thing, mention in zip(things, mentioned, strict=True))
+            return Scene(captions[said], ground, placed, tuple(order)) if said in captions else None
     return None
+
+
+def _has_size(thing: Thing) -> bool:
+    """Whether a caption may tell its size."""
+    return thing.size != "medium"
+
+
+def _captions(
+    things: tuple[Thing, ...], relations: tuple[Relation, ...], ground: Ground
+) -> Iterator[tuple[tuple[bool, ...], Caption]]:
+    """Yield all captions of a scene, by which objects' sizes they tell."""
+    for said in product(*((False, True) if _has_size(thing) else (False,) for thing in things)):
+        words = tuple(
+            ObjectWords(thing.shape, thing.colour, thing.size if told else None)
+            for thing, told in zip(things, said, strict=True)
+        )
+        yield said, Caption(words, relations, background=ground.colour, pattern=ground.pattern)
 
 
 class _Trial(NamedTuple):
