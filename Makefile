@@ -47,7 +47,9 @@ zoo: .venv/installed-dev
 	$(RECIPE).mobile_unet further --steps 4000 --seed 1
 	$(RECIPE).decoder mobilediffusion --steps 20000
 	$(RECIPE).decoder mobilediffusion-further --steps 5000 --scenes 80000 --seed 1
-	$(RECIPE).one_step
+	$(RECIPE).distill mobilediffusion-4 --steps 1400
+	$(RECIPE).one_step own
+	$(RECIPE).one_step further --steps 4000
 	$(RECIPE).distill mobilediffusion-8
 	$(RECIPE).cards
 

@@ -221,9 +221,11 @@ def duel(text: CLIPTextModel) -> one_step.Duel:
     return one_step.Duel(text, mobile_unet.build())
 
 
-def losses(duel: one_step.Duel, latents: torch.Tensor, painted: float = 0, *, alone: bool = False) -> torch.Tensor:
+def losses(
+    duel: one_step.Duel, latents: torch.Tensor, painted: float = 0, *, first: float = 1, alone: bool = False
+) -> torch.Tensor:
     ways = [torch.ones_like(latents)] * one_step.JUMPS + [torch.full_like(latents, painted)]
-    return duel.loss(latents, torch.stack(ways, 1), SAID, torch.Generator().manual_seed(0), alone=alone)
+    return duel.loss(latents, torch.stack(ways, 1), SAID, torch.Generator().manual_seed(0), first=first, alone=alone)
 
 
 def test_each_network_of_the_duel_is_trained_by_its_own_loss(
@@ -257,8 +259,7 @@ def test_the_generator_learns_where_the_way_that_it_jumps_from_leads(
     assert wronger > 100 * nearer
     monkeypatch.setattr(one_step, "ADVERSARIAL", 10.0)
     assert losses(duel, latents, alone=True).item() == nearer
-    monkeypatch.setattr(one_step, "FIRST", 0)  # from further on it is told the timestep
-    assert losses(duel, latents, 0, alone=True).item() != nearer
+    assert losses(duel, latents, 0, first=0, alone=True).item() != nearer  # from further on it is told the timestep
 
 
 def test_the_discriminator_starts_as_the_trained_unet_that_says_nothing(text: CLIPTextModel) -> None:
@@ -267,6 +268,11 @@ def test_the_discriminator_starts_as_the_trained_unet_that_says_nothing(text: CL
     ours, theirs = made.discriminator.state_dict(), trained.state_dict()
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs if not name.startswith("conv_out"))
     assert not made.discriminator.conv_out.weight.any()
+    assert made.generator is trained
+    begun = mobile_unet.build()
+    further = one_step.Duel(text, trained, begun)
+    assert further.generator is begun
+    assert all(torch.equal(further.discriminator.state_dict()[name], ours[name]) for name in ours)
 
 
 @pytest.fixture(scope="module")

@@ -169,10 +169,25 @@ PARTS = (
         "mobile_unet-further",
     ),
     Part(
+        "",
+        "MobileDiffusion, UNet of 4 steps",
+        "`MobileUNet`, distilled with the guidance baked in; it paints what the one of one step learns from.",
+        "distill mobilediffusion-4",
+        "mobilediffusion-4",
+    ),
+    Part(
+        "",
+        "MobileDiffusion, UNet of one step at first",
+        "`MobileUNet`, fine-tuned as the generator of a DiffusionGAN.",
+        "one_step own",
+        "one_step-own",
+    ),
+    Part(
         "mini-mobilediffusion-1/unet",
         "MobileDiffusion, UNet of one step",
-        "`MobileUNet`, fine-tuned as the generator of a DiffusionGAN.",
-        "one_step",
+        "The same, trained on from there on four times as many trajectories, with a discriminator begun anew.",
+        "one_step further",
+        "one_step-further",
     ),
     Part(
         "",

@@ -4,11 +4,16 @@ Generator and discriminator both start from the trained UNet. The generator jump
 trained UNet's guided way, to clean latents; noise is put on these and on true latents, and the discriminator, which
 reads the caption, too, says which is which. To its loss the squared error is added: to where that way leads (Luhman &
 Luhman 2021), as noise tells nothing of true latents. With that alone it begins.
+
+``own`` learns from the trained UNet's own ways. It knows these by heart after 16 rounds: its squared error is 0.06 on
+them, 0.15 on others. ``further`` goes on from there with those of a student of 4 steps besides, which takes 4
+evaluations a picture where the trained UNet takes 30, so that there can be many; and puts its own in that one's place.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from argparse import Namespace
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -19,23 +24,33 @@ from transformers import CLIPTextModel
 from ...adapters.networks.mobile_unet import MobileUNet
 from . import unet
 from .checkpoint import MOBILEDIFFUSION, assemble, noise_schedule, remade
+from .distill import PLANS as STUDENTS
+from .distill import folder_of, load, trajectories
 from .sampler import Grid, Predictor
 from .training import Training, folder_digest, options, save_half
-from .trajectories import kept_trajectories
+from .trajectories import Trajectories, kept_trajectories
 
 RATE = 6e-4
 JUMPS = 4
 """The generator learns to jump from this many timesteps: UFOGen's sampler takes 1 to 4 steps."""
-FIRST = 0.75
-"""How often it jumps from pure noise, which is all that one step needs."""
-PAINTED = 20_000
-"""It learns from so many of the trained UNet's trajectories, and knows them by heart after 16 rounds: its squared error
-is 0.06 on them, 0.15 on others. What ``distill mobilediffusion-4`` makes could paint more, with 4 evaluations a picture
-in place of 30 and an error of 0.07 on others; one step has not been trained on that yet."""
-SUBSTEPS, GUIDANCE = 4, 3.0
-"""The trained UNet's steps within each jump, and its guidance."""
-ALONE = 4_200
-"""So many steps go by before the discriminator joins in."""
+PAINTER = "mobilediffusion-4"
+"""The student of 4 steps has as many as there are jumps; its squared error is 0.07 on ways that it never saw."""
+OTHER = 1_000
+"""Added to the seed, so that the student starts from noise of its own."""
+
+
+class Plan(NamedTuple):
+    """One training."""
+
+    alone: int
+    """So many steps go by before the discriminator joins in."""
+    first: float
+    """How often the generator jumps from pure noise, which is all that one step needs."""
+    painted: int = 0
+    """So many of the student's ways are added to the trained UNet's, which are those that the student learned from."""
+
+
+PLANS = {"own": Plan(4_200, 0.75), "further": Plan(3_000, 1, 60_000)}
 RENOISED = 500
 """The discriminator sees latents with the noise of a timestep below this one, and below that of the jump."""
 RECONSTRUCTION = 1.0
@@ -49,14 +64,15 @@ class Duel(nn.Module):
 
     kept: torch.Tensor
 
-    def __init__(self, text: CLIPTextModel, trained: MobileUNet) -> None:
+    def __init__(self, text: CLIPTextModel, trained: MobileUNet, generator: MobileUNet | None = None) -> None:
         super().__init__()
-        self.generator = trained.requires_grad_(True)
+        self.generator = trained if generator is None else generator
         self.discriminator: Any = remade(trained, out_channels=1)
         start = {name: value for name, value in trained.state_dict().items() if not name.startswith("conv_out")}
         self.discriminator.load_state_dict(start, strict=False)
         nn.init.zeros_(self.discriminator.conv_out.weight)
         nn.init.zeros_(self.discriminator.conv_out.bias)
+        self.requires_grad_(True)
         self.text_encoder = text.requires_grad_(False)
         self.register_buffer("kept", noise_schedule().alphas_cumprod)
 
@@ -72,16 +88,17 @@ class Duel(nn.Module):
         tokens: torch.Tensor,
         generator: torch.Generator,
         *,
+        first: float,
         alone: bool = False,
     ) -> torch.Tensor:
         """Return the sum of both networks' losses; no gradient of one's loss reaches the other.
 
-        ``latents`` (B, C, h, w) are true ones, ``states`` (B, JUMPS + 1, C, h, w) trajectories of the same captions. A
-        generator that is ``alone`` has the squared error only.
+        ``latents`` (B, C, h, w) are true ones, ``states`` (B, JUMPS + 1, C, h, w) trajectories of the same captions.
+        The ``first`` of all jumps is taken so often. A generator that is ``alone`` has the squared error only.
         """
         count, device = len(latents), latents.device
         place = torch.randint(1, JUMPS, (count,), generator=generator)
-        place[torch.rand(count, generator=generator) < FIRST] = 0
+        place[torch.rand(count, generator=generator) < first] = 0
         timesteps = Grid(JUMPS, device).timesteps[place.to(device)]
         other = torch.randn(latents.shape, generator=generator).to(device)
         hidden = self.text_encoder(tokens)[0]
@@ -104,38 +121,54 @@ class Duel(nn.Module):
         return total
 
 
-def main() -> None:
-    """Train and save."""
-    given = options("Make the mini MobileUNet paint in one step.", steps=5_000)
-    torch.manual_seed(given.seed)
-    trained, base = given.out / "mini-mobilediffusion", given.out / "mini-sd"
-    batches = unet.Batches(trained / "vae", given)
-    start = folder_digest(trained / "unet")
-    text = CLIPTextModel.from_pretrained(base / "text_encoder").float()
-    network = MobileUNet.from_pretrained(trained / "unet").float()
-    painted = kept_trajectories(
-        Predictor(text, network, batches.empty).eval(),
+def ways(
+    plan: Plan, text: CLIPTextModel, network: MobileUNet, batches: unet.Batches, given: Namespace
+) -> tuple[Trajectories, str]:
+    """Return what a plan learns from, and what that is in words."""
+    student, start = STUDENTS[PAINTER], folder_digest(given.out / "mini-mobilediffusion" / "unet")
+    made = trajectories(student, Predictor(text, network, batches.empty), batches, start, given)
+    said = f"{student.painted:,} trajectories of its own"
+    if not plan.painted:
+        return made, said
+    painter = given.out / folder_of(PAINTER)
+    digest = folder_digest(painter / "unet")
+    more = kept_trajectories(
+        Predictor(text, load(painter), batches.empty).eval(),
         batches.draw.at(0),
         batches.tokens,
         given.work,
-        count=PAINTED,
+        count=plan.painted,
         shape=batches.latents.shape[1:],
-        guidance=(GUIDANCE, GUIDANCE),
+        guidance=(1.0, 1.0),
         steps=JUMPS,
-        substeps=SUBSTEPS,
-        digest=f"{start} {batches.data.digest}",
-        seed=given.seed,
+        substeps=1,
+        digest=f"{digest} {batches.data.digest}",
+        seed=given.seed + OTHER,
     )
+    both = Trajectories(*map(torch.cat, zip(made, more, strict=True)))
+    return both, f"{said} and {plan.painted:,} of its student of {JUMPS} steps, {digest}"
+
+
+def main() -> None:
+    """Train and save."""
+    given = options("Make the mini MobileUNet paint in one step.", steps=5_000, choices={"plan": tuple(PLANS)})
+    torch.manual_seed(given.seed)
+    trained, base = given.out / "mini-mobilediffusion", given.out / "mini-sd"
+    folder, plan = given.out / "mini-mobilediffusion-1", PLANS[given.plan]
+    batches = unet.Batches(trained / "vae", given)
+    text = CLIPTextModel.from_pretrained(base / "text_encoder").float()
+    network = MobileUNet.from_pretrained(trained / "unet").float()
+    painted, said = ways(plan, text, network, batches, given)
+    start = trained if given.plan == "own" else folder
     recipe = {
-        "loss": f"adversarial × {ADVERSARIAL:g} from step {ALONE:,} on, on latents noised to below {RENOISED}; "
-        f"squared error × {RECONSTRUCTION:g} to the ends of {PAINTED:,} trajectories of its own "
-        f"({JUMPS * SUBSTEPS - 1} steps, guidance {GUIDANCE:g}), {100 * FIRST:g} % of jumps from pure noise",
+        "loss": f"adversarial × {ADVERSARIAL:g} from step {plan.alone:,} on, on latents noised to below {RENOISED}; "
+        f"squared error × {RECONSTRUCTION:g} to the ends of {said}, {100 * plan.first:g} % of jumps from pure noise",
         **batches.recipe,
-        "start": start,
+        "start": folder_digest(start / "unet"),
     }
-    duel = Duel(text, network)
+    duel = Duel(text, network, MobileUNet.from_pretrained(start / "unet").float())
     training = Training(
-        "one_step",
+        f"one_step-{given.plan}",
         duel,
         recipe,
         steps=given.steps,
@@ -148,17 +181,16 @@ def main() -> None:
     )
 
     def batch_loss(generator: torch.Generator) -> torch.Tensor:
-        chosen = torch.randint(PAINTED, (unet.BATCH,), generator=generator)
+        chosen = torch.randint(len(painted.scenes), (unet.BATCH,), generator=generator)
         scenes = painted.scenes[chosen]
         true, states, tokens = (
             each.to(training.device)
             for each in (batches.latents[scenes].float(), painted.states[chosen].float(), batches.tokens[scenes])
         )
-        return duel.loss(true, states, tokens, generator, alone=training.step < ALONE)
+        return duel.loss(true, states, tokens, generator, first=plan.first, alone=training.step < plan.alone)
 
     training.run(batch_loss)
     training.finish()
-    folder = given.out / "mini-mobilediffusion-1"
     save_half(duel.generator, folder / "unet")
     lenders = {"text_encoder": "mini-sd", "tokenizer": "mini-sd"}
     assemble(
@@ -168,7 +200,7 @@ def main() -> None:
         spacing="trailing",
     )
     training.record(given.out, {"loss": training.curve[-1][1]})
-    print(f"one_step: {training.step} steps, {training.seconds:.0f} s, loss {training.curve[-1][1]:.4f}")
+    print(f"{training.name}: {training.step} steps, {training.seconds:.0f} s, loss {training.curve[-1][1]:.4f}")
 
 
 if __name__ == "__main__":
