@@ -49,7 +49,7 @@ def loaded(method: str) -> Any:
 
 
 @cache
-def cases(count: int = 16) -> tuple[Prompt, ...]:
+def cases(count: int = 8) -> tuple[Prompt, ...]:
     plain = (prompt for prompt in SCENE_REGIONS.prompts(ROOT) if SCENE_REGIONS.kind_of(prompt) == "plain")
     return tuple(islice(plain, count))
 
@@ -104,7 +104,7 @@ class Wide(NamedTuple):
 
 
 @cache
-def captions(count: int = 6) -> tuple[Prompt, ...]:
+def captions(count: int = 4) -> tuple[Prompt, ...]:
     return tuple(SCENE_PANORAMAS.prompts(ROOT)[:count])
 
 

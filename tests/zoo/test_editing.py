@@ -36,8 +36,10 @@ INJECTED = INVERTED.format("")
 NOT_INJECTED = INVERTED.format(",feature_threshold=0,attention_threshold=0")
 UNITUNE = f"unitune[{BASE},guidance=2.5,prompt_guidance=source,token=q,rate=3e-4,fine_tuning_steps=48]"
 LOOK = observers_of(SCENE_EDITS, ("edited", "regions"), WeightsFinder())
-FEW, FOREIGN, TUNED = 20, 12, 4
-"""Edits: of 10 sources, of 6, and of the 2 that a UNet is fine-tuned on."""
+FEW, FOREIGN, TUNED = 10, 6, 2
+"""Edits: of 5 sources, of 3, and of the one that a UNet is fine-tuned on."""
+FIRST = 2
+"""Both edits of the source before fail: 48 steps of fine-tuning are few."""
 
 
 class Figures(NamedTuple):
@@ -52,7 +54,7 @@ class Figures(NamedTuple):
 
 @cache
 def edits() -> list[Edit]:
-    return [edit_of(prompt.id, prompt.text) for prompt in SCENE_EDITS.prompts(Path())[:FEW]]
+    return [edit_of(prompt.id, prompt.text) for prompt in SCENE_EDITS.prompts(Path())[FIRST : FIRST + FEW]]
 
 
 def request(edit: Edit, caption: str = "") -> Request:
@@ -94,7 +96,7 @@ def foreign_layout(adapter: Any) -> float:
     """How much of the sources' layout is kept where the captions are those of other scenes."""
     some = edits()[:FOREIGN]
     return layout(
-        adapter.generate([request(edit, other.caption) for edit, other in zip(some, some[5:] + some[:5], strict=True)])
+        adapter.generate([request(edit, other.caption) for edit, other in zip(some, some[2:] + some[:2], strict=True)])
     )
 
 

@@ -33,7 +33,7 @@ LIKE_THE_BASE = 29.0
 @cache
 def cases() -> tuple[Scene, ...]:
     """Scenes that no network has seen."""
-    return tuple(scenes(24, "validation", start=70_000))
+    return tuple(scenes(12, "validation", start=70_000))
 
 
 def loaded(method: str) -> Any:
