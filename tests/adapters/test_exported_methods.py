@@ -64,6 +64,7 @@ def tiny_plugin(tmp_path_factory: pytest.TempPathFactory, randomised: Callable[.
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "graphs"),
     [

@@ -462,6 +462,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_two_folders_of_code_are_compared_in_processes_of_their_own(folders: Path, bench: Bench) -> None:
     code, out, err = bench(
         "ab", "--base", folders / "base", "--head", folders / "head", "--methods", "sleeper:Sleeper", "--device", "cpu",

@@ -399,6 +399,7 @@ def order(method: str, dtype: str = "fp32", size: int = 64) -> Any:
     return Order(method=method, device="onnx", dtype=dtype, width=size, height=size)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RUNTIMES[:1])
 def test_what_is_prepared_is_computed_without_pytorchs_weights(
     name: str, kept: Path, tiny_sd: Path, in_process: type[InProcess]
@@ -503,6 +504,7 @@ def test_an_estimate_is_of_the_largest_network_and_of_all_weights() -> None:
 # --- runs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RUNTIMES[:1])
 def test_a_run_has_a_row_for_each_device_and_precision(
     name: str, zoo: Path, in_process: type[InProcess], bench: Callable[..., tuple[int, str, str]], tmp_path: Path

@@ -264,7 +264,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, Path]:
     try:
         found = status([
             "latency", ",".join(METHODS), "--device", "cpu", "--size", "16", "--rounds", "8", "--iterations", "4",
-            "--min-seconds", "1", "--threads", "1", "--out", "out", "--pytest-benchmark-json", "benchmark.json",
+            "--min-seconds", "0.3", "--threads", "1", "--out", "out", "--pytest-benchmark-json", "benchmark.json",
         ])  # fmt: skip
     finally:
         os.chdir(here)
@@ -273,6 +273,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, Path]:
     return found, folder
 
 
+@pytest.mark.slow
 def test_a_known_time_comes_out_of_the_whole_path(measured: tuple[int, Path]) -> None:
     run = load_latency(measured[1] / "out")
     first, second = run.rows
@@ -301,6 +302,7 @@ def test_a_known_time_comes_out_of_the_whole_path(measured: tuple[int, Path]) ->
         assert memory.beyond_before >= 0
 
 
+@pytest.mark.slow
 def test_the_others_are_compared_with_the_first(measured: tuple[int, Path]) -> None:
     run = load_latency(measured[1] / "out")
     assert [found.what for found in run.comparisons] == ["unet", "composed", "end_to_end"]
@@ -311,6 +313,7 @@ def test_the_others_are_compared_with_the_first(measured: tuple[int, Path]) -> N
     assert 1.1 < run.comparisons[0].ratio < 2
 
 
+@pytest.mark.slow
 def test_what_fails_says_why_and_the_others_go_on(measured: tuple[int, Path]) -> None:
     code, folder = measured
     assert code == 2
@@ -322,6 +325,7 @@ def test_what_fails_says_why_and_the_others_go_on(measured: tuple[int, Path]) ->
     assert "sum of stages" in text and "failed: " in text and "Over first row" in text
 
 
+@pytest.mark.slow
 def test_pytest_benchmark_reads_its_json(measured: tuple[int, Path]) -> None:
     file = measured[1] / "benchmark.json"
     data = json.loads(file.read_text())

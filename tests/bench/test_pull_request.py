@@ -259,6 +259,7 @@ def forge() -> Iterator[Forge]:
     server.server_close()
 
 
+@pytest.mark.slow
 def test_the_action_finds_a_regression_and_comments(repository: Path, tmp_path: Path, forge: Forge) -> None:
     event = {"pull_request": {"number": 3, "base": {"sha": git("rev-parse", "HEAD~1")}, "head": {"sha": "feedbeef"}}}
     (tmp_path / "event.json").write_text(json.dumps(event))

@@ -111,6 +111,7 @@ def test_rows_can_be_chosen(run: Pytest) -> None:
     assert "bench-gate::mini_fd[sd15[steps=8]]\n" in text and "bench-gate::verdict\n" in text
 
 
+@pytest.mark.slow
 def test_workers_of_xdist_share_one_gate(run: Pytest) -> None:
     stand_in("fail", FAILED, PASSED)
     code, text = run("-p", "xdist.plugin", "-n", "2", "--bench-gate", "--bench-base=b", "--bench-head=h")
@@ -176,6 +177,7 @@ def test_the_entry_point_is_this_module() -> None:
 # --- nothing stood in for
 
 
+@pytest.mark.slow
 def test_a_repository_that_gates_itself(run: Pytest, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """A baseline is kept; the pictures of the head are brighter; the suite and its number of prompts are the base's."""
     monkeypatch.syspath_prepend(str(Path.cwd()))

@@ -144,6 +144,7 @@ def test_frozen_latents_against_the_teacher(bench: Bench, photo_folder: Path, ti
     assert "cannot decode them" in err
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_kodak_with_real_tiny_autoencoders(bench: Bench, tmp_path: Path) -> None:
     """TAEF2 and VAElight on a Kodak photo: the PSNR that their weights give, and LPIPS with real weights."""

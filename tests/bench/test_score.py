@@ -237,6 +237,7 @@ def test_one_line_and_status_2(
     assert out == ""
 
 
+@pytest.mark.slow
 def test_inception_end_to_end(
     bench: Bench, tmp_path: Path, generated: Path, reference: Path, random_inception: Path
 ) -> None:
@@ -252,6 +253,7 @@ def test_inception_end_to_end(
     assert "tf-bilinear:fp32, not inception-unofficial" in err.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_statistics_and_pictures_of_one_set_have_one_identity(
     bench: Bench, tmp_path: Path, random_inception: Path
 ) -> None:

@@ -51,11 +51,13 @@ def gated(folder: Path, method: str, name: str) -> list[str]:
     return [*arguments(folder / name, method), *judged]
 
 
+@pytest.mark.slow
 def test_equal_code_passes(folder: Path, bench: Bench) -> None:
     code, out, err = bench(*gated(folder, PLAIN, "again"))
     assert code == 0, out + err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [name for name in FAULTS if name != "control" or NETWORK.is_file()])
 def test_a_planted_fault_fails(folder: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
     method = STEERED if fault == "control" else PLAIN

@@ -16,7 +16,7 @@ Y, X = np.mgrid[0:SIZE, 0:SIZE]
 
 @pytest.fixture(scope="module")
 def drawn():
-    return list(scenes(120, "validation"))
+    return list(scenes(72, "validation"))
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def readings(drawn):
 
 @pytest.fixture(scope="module")
 def crowds(drawn):
-    return [one for one in drawn if one.things][:40]
+    return [one for one in drawn if one.things][:24]
 
 
 @pytest.fixture(scope="module")

@@ -383,6 +383,7 @@ def test_ahead_keeps_order_and_its_bound():
     assert list(stream) == list(range(2, 20, 2))
 
 
+@pytest.mark.slow
 def test_fid_end_to_end_with_random_inception_weights(one_thread, inception_file, samples, tmp_path):
     setup = Setup(weights=WeightsFinder({"inception": inception_file}, offline=True), cache=tmp_path, batch_size=4)
     value = Engine(setup).measure(samples[:4], ["fid"], samples[4:8])["fid"]

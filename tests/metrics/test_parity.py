@@ -14,6 +14,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 PAGE = Path(__file__).parents[2] / "docs" / "parity.md"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.key)
 def test_parity(files: Files, row: Row):
     assert row.measure(files) <= row.tolerance
@@ -26,6 +27,7 @@ def test_the_committed_page_has_every_row_and_no_other():
     assert listed == expected, "run: python tests/metrics/parity_page.py > docs/parity.md"
 
 
+@pytest.mark.slow
 def test_the_resizes_are_far_apart(files: Files):
     """A tolerance means something only where the rows differ by more."""
     largest = parity_inception.SIZES.index((512, 384))

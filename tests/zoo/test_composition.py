@@ -27,6 +27,8 @@ from t2ibench.datasets.scene_regions import SCENE_REGIONS
 from t2ibench.metrics.panorama import seam_ratio, wrap_seam_ratio
 from t2ibench.metrics.regions import region_iou
 
+pytestmark = pytest.mark.slow
+
 Pictures = NDArray[np.uint8]
 
 ROOT = Path()

@@ -17,6 +17,8 @@ from t2ibench.datasets.scene_reader import read_picture
 from t2ibench.datasets.scenes import Scene, scenes
 from t2ibench.metrics.control import edge_f1, landmark_error
 
+pytestmark = pytest.mark.slow
+
 Pictures = NDArray[np.uint8]
 
 BASE = "sd15[checkpoint=zoo:mini-sd,scheduler=ddim,steps=5,guidance=3{}]"

@@ -26,6 +26,8 @@ from t2ibench.datasets.scene_edits import SCENE_EDITS, Edit, edit_of
 from t2ibench.metrics.editing import background_psnr
 from t2ibench.metrics.regions import region_iou
 
+pytestmark = pytest.mark.slow
+
 Pictures = NDArray[np.uint8]
 
 BASE = "base=sd15[checkpoint=zoo:mini-sd],steps=12"

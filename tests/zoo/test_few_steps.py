@@ -16,6 +16,8 @@ from t2ibench.datasets.request import Request
 from t2ibench.datasets.scene_reader import caption_accuracy
 from t2ibench.datasets.scenes import Scene, scenes
 
+pytestmark = pytest.mark.slow
+
 Pictures = NDArray[np.uint8]
 
 BASE = "sd15[checkpoint=zoo:mini-sd,scheduler=ddim,steps=20,guidance=3]"

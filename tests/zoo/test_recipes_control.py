@@ -29,6 +29,7 @@ def steered(name: str) -> control.Steered:
     return control.Steered(text, base, network, control.NETWORKS[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", control.NETWORKS)
 def test_a_network_learns_and_the_base_stays(name: str, tmp_path: Path) -> None:
     model = steered(name)

@@ -40,6 +40,7 @@ def classifier(few: data.Pool, work: Path, steps: int, until: int | None = None)
     return training
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_continued_and_the_loss_goes_down(few: data.Pool, tmp_path: Path) -> None:
     classifier(few, tmp_path, steps=40, until=20)
     continued = classifier(few, tmp_path, steps=40)
@@ -106,6 +107,7 @@ def test_what_comes_before_the_rate_falls_does_not_depend_on_the_number_of_steps
     assert torch.equal(longer.model.weight, whole.model.weight)
 
 
+@pytest.mark.slow
 def test_the_trained_unet_and_vae_fit_each_other_and_learn(few: data.Pool, tmp_path: Path) -> None:
     torch.manual_seed(0)
     autoencoder = vae.build()

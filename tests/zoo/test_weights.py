@@ -93,6 +93,7 @@ def test_the_vae_keeps_what_captions_say() -> None:
     assert np.mean(read) >= 0.95
 
 
+@pytest.mark.slow
 def test_the_base_obeys_captions_and_guidance_helps() -> None:
     accuracy = {}
     for guidance in (1, 3):
