@@ -39,10 +39,10 @@ def count_macs(call: Callable[[], Any]) -> int:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    counter = FlopCounterMode(display=False, custom_mapping=_fused_attention())
-    with torch.no_grad(), counter, _uncounted_left_out():
+    counter, shapes = FlopCounterMode(display=False, custom_mapping=_fused_attention()), _shapes_only()
+    with torch.no_grad(), counter, shapes:
         call()
-    return int(counter.get_total_flops()) // 2
+    return int(counter.get_total_flops()) // 2 + int(shapes.macs)
 
 
 def on_meta(module: Module) -> Module:
@@ -87,24 +87,55 @@ def _fused_attention() -> dict[Any, Callable[..., int]]:
     return {getattr(ops.aten, f"_scaled_dot_product_{kernel}"): attention for kernel in kernels}
 
 
-def _uncounted_left_out() -> Any:
-    """Return a mode in which what is not counted and keeps a tensor's shape gives an empty tensor on the meta device.
+def _shapes_only() -> Any:
+    """Return a mode in which the commonest operations only make an empty tensor of their shape on the meta device.
 
-    There torch computes the shapes of norms and activations in Python, operation by operation: half of all the time.
+    There torch computes shapes in Python, of everything that an operation is made of: most of all the time.
+    Norms and activations are not counted; of layers and attention the mode has the multiply-adds in ``macs``.
     """
     import torch
     from torch.nn import functional
     from torch.overrides import TorchFunctionMode
 
     alike = (functional.group_norm, functional.layer_norm, functional.silu, functional.gelu, functional.softmax)
+    layers: dict[Any, Callable[..., tuple[Shape, int] | None]] = {
+        functional.linear: _linear, functional.conv2d: _conv2d, functional.scaled_dot_product_attention: _attention,
+    }  # fmt: skip
 
     class Mode(TorchFunctionMode):
+        macs = 0
+
         def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            kwargs = kwargs or {}
             if function in alike and args[0].is_meta:
                 return torch.empty_like(args[0])
-            return function(*args, **(kwargs or {}))
+            if function in layers and args[0].is_meta and (found := layers[function](*args, **kwargs)):
+                shape, macs = found
+                self.macs += macs
+                return args[0].new_empty(shape)
+            return function(*args, **kwargs)
 
     return Mode()
+
+
+def _linear(given: Any, weight: Any, bias: Any = None) -> tuple[Shape, int]:
+    return (*given.shape[:-1], len(weight)), given.numel() * len(weight)
+
+
+def _conv2d(
+    given: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+) -> tuple[Shape, int] | None:
+    if not all(isinstance(each, tuple) for each in (stride, padding, dilation)):
+        return None
+    sides = zip(given.shape[-2:], weight.shape[2:], stride, padding, dilation, strict=True)
+    size = [(side + 2 * pad - spread * (kernel - 1) - 1) // step + 1 for side, kernel, step, pad, spread in sides]
+    shape = (*given.shape[:-3], len(weight), *size)
+    return shape, prod(shape) * prod(weight.shape[1:])
+
+
+def _attention(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> tuple[Shape, int]:
+    shape = (*query.shape[:-1], value.shape[-1])
+    return shape, prod(query.shape[:-1]) * key.shape[-2] * (query.shape[-1] + value.shape[-1])
 
 
 def _infer(path: Path, input_shape: Sequence[int]) -> Any:

@@ -63,6 +63,32 @@ def test_fused_attention_is_counted(device: str, dtype: torch.dtype) -> None:
     assert count_macs(lambda: scaled_dot_product_attention(query, key, key)) == 2 * (2 * 3 * 10 * 7 * 8)
 
 
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (nn.Conv2d(4, 6, 3), (2, 4, 9, 7)),
+        (nn.Conv2d(4, 6, (3, 1), stride=2, padding=(1, 0), dilation=(2, 1), groups=2), (2, 4, 9, 8)),
+        (nn.Conv2d(4, 6, 3, padding="same"), (1, 4, 9, 7)),
+        (nn.Conv2d(4, 6, 3), (4, 9, 7)),
+        (nn.ConvTranspose2d(4, 6, 3, stride=2), (2, 4, 5, 5)),
+        (nn.Linear(4, 6, bias=False), (2, 3, 4)),
+        (nn.Linear(4, 6), (4,)),
+        (nn.MultiheadAttention(8, 2, batch_first=True), (2, 5, 8)),
+    ],
+    ids=str,
+)
+def test_the_count_on_meta_is_that_of_what_runs(layer: nn.Module, shape: tuple[int, ...]) -> None:
+    """There shapes alone are made, where torch's own counter sees no operation."""
+    counts, shapes = [], []
+    for device in ("cpu", "meta"):
+        given = [torch.empty(shape, device=device)] * (3 if isinstance(layer, nn.MultiheadAttention) else 1)
+        placed, made = on_meta(layer) if device == "meta" else layer, []
+        counts.append(count_macs(lambda: made.append(placed(*given))))  # noqa: B023
+        shapes.append(made[0][0].shape if isinstance(made[0], tuple) else made[0].shape)
+    assert counts[0] == counts[1] > 0
+    assert shapes[0] == shapes[1]
+
+
 def test_on_meta_copies_structure_without_data() -> None:
     module = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8)).half().eval()
     shadow = on_meta(module)
