@@ -33,6 +33,19 @@ class Unreleased(StableDiffusion):
         read, made = self.unet.config.in_channels, self.vae.config.latent_channels
         if read != made:
             raise BenchError(f"the unet of '{self.checkpoint}' reads latents of {read} channels, its vae has {made}")
+        self._check_timesteps()
+
+    def _check_timesteps(self) -> None:
+        """Raise BenchError where the sampler asks the UNet for another timestep than the only one that it knows."""
+        if (known := self.unet.config.get("timestep")) is None:
+            return
+        self.scheduler.set_timesteps(self.settings.steps)
+        asked = sorted({int(each) for each in self.scheduler.timesteps} - {known})
+        if asked:
+            raise BenchError(
+                f"the unet of '{self.checkpoint}' knows timestep {known} alone, not {asked[0]}: "
+                "say steps=1, or take a checkpoint for more steps"
+            )
 
     def _replace_decoder(self) -> None:
         made = self.vae.config.latent_channels, 2 ** (len(self.vae.config.block_out_channels) - 1)

@@ -25,7 +25,8 @@ class MobileUNet(TextUNet):
     have a depthwise and a pointwise convolution in place of each 3×3 one in their ResNet blocks. There is no block in
     the middle. ``attention`` is ``softmax`` or ``relu``; the paper fine-tunes to ReLU after training. ``sample_size``,
     the side of the latents that it is trained on, decides nothing here; others read it, as in diffusers' UNets. With
-    ``time_cond_proj_dim`` it also reads an embedding of the guidance scale of that width.
+    ``time_cond_proj_dim`` it also reads an embedding of the guidance scale of that width. One that is ``folded`` knows
+    ``timestep`` alone and has no time embedding; what that one would add is in its biases.
     """
 
     @register_to_config  # type: ignore[untyped-decorator]
@@ -47,6 +48,7 @@ class MobileUNet(TextUNet):
         norm_num_groups: int = 32,
         sample_size: int = 64,
         time_cond_proj_dim: int | None = None,
+        timestep: int | None = None,
     ) -> None:
         super().__init__()
         if attention not in KINDS:
@@ -55,7 +57,7 @@ class MobileUNet(TextUNet):
         up = [count * resnets for count, resnets in zip(up_transformers, up_resnets, strict=True)]
         self.assemble(Layout(block_out_channels, down_resnets, down, 0, 0, up_resnets, up))
 
-    def resnet(self, level: int, inputs: int, outputs: int, time: int) -> ResnetBlock2D:
+    def resnet(self, level: int, inputs: int, outputs: int, time: int | None) -> ResnetBlock2D:
         block = super().resnet(level, inputs, outputs, time)
         if self.config["separable"][level]:
             block.conv1, block.conv2 = _separable(inputs, outputs), _separable(outputs, outputs)
@@ -63,6 +65,31 @@ class MobileUNet(TextUNet):
 
     def attention(self, level: int, channels: int) -> nn.Module:
         return Transformer(channels, self.config, with_self=self.config["self_attention"][level])
+
+
+def folded(unet: MobileUNet, timestep: int) -> MobileUNet:
+    """Return a UNet that predicts at ``timestep`` what ``unet`` does, and knows no other.
+
+    A time embedding adds to each channel after the first convolution of a ResNet block what depends on the timestep
+    alone. Where that is always the same, as in one step, it is part of the bias.
+    """
+    config = {name: value for name, value in unet.config.items() if not name.startswith("_")}
+    made: MobileUNet = MobileUNet(**config | {"timestep": timestep})
+    sample = unet.conv_in.weight.new_zeros(1, 1, 1, 1)
+    weights = {name: value.clone() for name, value in unet.state_dict().items() if "time_emb" not in name}
+    with torch.no_grad():
+        time = functional.silu(unet.embed_time(timestep, sample))
+        for name, block in unet.named_modules():
+            if isinstance(block, ResnetBlock2D):
+                added: Tensor = block.time_emb_proj(time)[0]
+                last = (
+                    f"{name}.conv1.{len(block.conv1) - 1}"
+                    if isinstance(block.conv1, nn.Sequential)
+                    else f"{name}.conv1"
+                )
+                weights[f"{last}.bias"] = weights[f"{last}.bias"] + added
+    made.load_state_dict(weights, assign=True)
+    return made
 
 
 def lite() -> MobileUNet:

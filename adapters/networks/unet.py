@@ -66,12 +66,13 @@ class TextUNet(ModelMixin, ConfigMixin, PeftAdapterMixin, ABC):  # type: ignore[
     """A text-conditioned UNet of any layout; subclasses say what its two kinds of blocks are."""
 
     conv_in: nn.Conv2d
+    time_embedding: Any
     down_blocks: Any
     mid_block: Any
     up_blocks: Any
 
-    def resnet(self, level: int, inputs: int, outputs: int, time: int) -> ResnetBlock2D:
-        """Return a ResNet block of resolution ``level`` that reads a time embedding of ``time`` channels."""
+    def resnet(self, level: int, inputs: int, outputs: int, time: int | None) -> ResnetBlock2D:
+        """Return a ResNet block of resolution ``level`` that reads a time embedding of ``time`` channels, or none."""
         return ResnetBlock2D(
             in_channels=inputs,
             out_channels=outputs,
@@ -90,9 +91,11 @@ class TextUNet(ModelMixin, ConfigMixin, PeftAdapterMixin, ABC):  # type: ignore[
         On the way up each ResNet block reads a skip connection of its resolution, the newest first, while there is one.
         """
         width = layout.channels[0]
-        self.time_proj = Timesteps(width, flip_sin_to_cos=True, downscale_freq_shift=0)
-        read = self.config.get("time_cond_proj_dim")
-        self.time_embedding = TimestepEmbedding(width, 4 * width, cond_proj_dim=read)
+        self.time_embedding = None
+        if self.config.get("timestep") is None:
+            self.time_proj = Timesteps(width, flip_sin_to_cos=True, downscale_freq_shift=0)
+            read = self.config.get("time_cond_proj_dim")
+            self.time_embedding = TimestepEmbedding(width, 4 * width, cond_proj_dim=read)
         self.conv_in = nn.Conv2d(self.config["in_channels"], width, 3, padding=1)
         self.down_blocks = nn.ModuleList()
         skips = self._assemble_down(layout)
@@ -139,7 +142,7 @@ class TextUNet(ModelMixin, ConfigMixin, PeftAdapterMixin, ABC):  # type: ignore[
         return self._stage(level, [width] * count, width, [*before_last, *[0] * (count - len(before_last))])
 
     def _stage(self, level: int, inputs: Sequence[int], outputs: int, followers: Sequence[int]) -> Stage:
-        time = 4 * self.conv_in.out_channels
+        time = None if self.time_embedding is None else 4 * self.conv_in.out_channels
         resnets = [self.resnet(level, each, outputs, time) for each in inputs]
         return Stage(resnets, [self.attention(level, outputs) for _ in range(sum(followers))], followers)
 
@@ -190,8 +193,7 @@ class TextUNet(ModelMixin, ConfigMixin, PeftAdapterMixin, ABC):  # type: ignore[
         an embedding of the guidance scale, for a UNet that has ``time_cond_proj_dim``. Raises ValueError where there
         are more or fewer residuals than this layout has.
         """
-        steps = torch.as_tensor(timestep, device=sample.device).expand(sample.shape[0])
-        time = self.time_embedding(self.time_proj(steps).to(sample.dtype), timestep_cond)
+        time = None if self.time_embedding is None else self.embed_time(timestep, sample, timestep_cond)
         features = list(down_intrablock_additional_residuals or ())
         if len(features) > len(self.down_blocks):
             raise ValueError(f"{len(features)} feature maps for the {len(self.down_blocks)} resolutions of the UNet")
@@ -206,8 +208,14 @@ class TextUNet(ModelMixin, ConfigMixin, PeftAdapterMixin, ABC):  # type: ignore[
         predicted = self.conv_out(self.conv_act(self.conv_norm_out(hidden)))
         return UNet2DConditionOutput(sample=predicted) if return_dict else (predicted,)
 
+    def embed_time(self, timestep: Tensor | float, sample: Tensor, cond: Tensor | None = None) -> Tensor:
+        """Return the time embedding (B, D) of a timestep, for latents ``sample`` (B, C, h, w)."""
+        steps = torch.as_tensor(timestep, device=sample.device).expand(sample.shape[0])
+        embedding: Tensor = self.time_embedding(self.time_proj(steps).to(sample.dtype), cond)
+        return embedding
+
     def _descend(
-        self, sample: Tensor, time: Tensor, text: Tensor, features: list[Tensor]
+        self, sample: Tensor, time: Tensor | None, text: Tensor, features: list[Tensor]
     ) -> tuple[Tensor, list[list[Tensor]]]:
         hidden = self.conv_in(sample)
         skips = [[hidden]]
@@ -222,7 +230,7 @@ class TextUNet(ModelMixin, ConfigMixin, PeftAdapterMixin, ABC):  # type: ignore[
                 skips.append([hidden])
         return hidden, skips
 
-    def _ascend(self, hidden: Tensor, skips: list[list[Tensor]], time: Tensor, text: Tensor) -> Tensor:
+    def _ascend(self, hidden: Tensor, skips: list[list[Tensor]], time: Tensor | None, text: Tensor) -> Tensor:
         for stage in self.up_blocks:
             level = skips.pop()
             for resnet, attentions in stage:
@@ -238,7 +246,7 @@ class TextUNet(ModelMixin, ConfigMixin, PeftAdapterMixin, ABC):  # type: ignore[
         attentions: Sequence[nn.Module],
         hidden: Tensor,
         skip: Tensor | None,
-        time: Tensor,
+        time: Tensor | None,
         text: Tensor,
     ) -> Tensor:
         if resnet not in self._skipped:

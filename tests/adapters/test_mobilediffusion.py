@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +177,35 @@ def adapter(checkpoint: Path, options: str = "steps=1") -> Any:
     made = make_adapter(f"mobilediffusion[checkpoint={checkpoint},{options}]")
     made.load("cpu", "fp32")
     return made
+
+
+@pytest.mark.parametrize("separable", [False, True])
+def test_folded_it_predicts_the_same_at_its_timestep_with_fewer_parameters(separable: bool) -> None:
+    unet = tiny_unet(separable=(separable,) * 3)
+    made = mobile_unet.folded(unet, 999)
+    latents, _, text = random_inputs()
+    with torch.inference_mode():
+        expected, found, other = (
+            network(latents, timestep, text).sample for network, timestep in ((unet, 999), (made, 999), (unet, 500))
+        )
+    assert torch.allclose(found, expected, atol=1e-5)
+    assert not torch.allclose(other, expected, atol=1e-3)
+    assert sum(map(torch.numel, made.parameters())) < sum(map(torch.numel, unet.parameters()))
+    assert made.config.timestep == 999
+
+
+def test_a_folded_unet_takes_one_step_and_no_more(tiny_mobile: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "one"
+    shutil.copytree(tiny_mobile, folder)
+    whole = adapter(folder)
+    whole.scheduler.set_timesteps(1)
+    (timestep,) = map(int, whole.scheduler.timesteps)
+    shutil.rmtree(folder / "unet")
+    mobile_unet.folded(whole.unet, timestep).save_pretrained(folder / "unet")
+    difference = adapter(folder).generate([request(0)]).astype(int) - whole.generate([request(0)])
+    assert abs(difference).max() <= 1
+    with pytest.raises(BenchError, match=rf"one' knows timestep {timestep} alone, not \d+: say steps=1"):
+        adapter(folder, "steps=3")
 
 
 def test_saved_and_loaded_it_is_the_same(tiny_mobile: Path) -> None:

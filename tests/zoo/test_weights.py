@@ -42,8 +42,8 @@ def round_trips(count: int) -> NDArray[np.uint8]:
     return decoded
 
 
-BUDGETS = {"base and measuring": 16e6, "control": 14e6, "few steps": 14.2e6}
-"""Bytes. 14 MB were meant for few steps, too: with the UNet of one step they take 0.15 MB more."""
+BUDGETS = {"base and measuring": 16e6, "control": 14e6, "few steps": 14e6}
+"""Bytes."""
 
 
 LEFT_OUT = ("mini-efficient", "mini-distilled-", "mini-mobilediffusion-8")
