@@ -185,7 +185,8 @@ PARTS = (
     Part(
         "mini-mobilediffusion-1/unet",
         "MobileDiffusion, UNet of one step",
-        "The same, trained on from there on four times as many trajectories, with a discriminator begun anew.",
+        "The same, trained on from there on four times as many trajectories, with a discriminator begun anew; its time "
+        "embedding is folded into its biases.",
         "one_step further",
         "one_step-further",
     ),
