@@ -71,25 +71,24 @@ def folded(unet: MobileUNet, timestep: int) -> MobileUNet:
     """Return a UNet that predicts at ``timestep`` what ``unet`` does, and knows no other.
 
     A time embedding adds to each channel after the first convolution of a ResNet block what depends on the timestep
-    alone. Where that is always the same, as in one step, it is part of the bias.
+    alone. Where that is always the same, as in one step, it is part of the bias. Raises ValueError for a UNet that is
+    folded already, or that also reads a guidance scale.
     """
-    config = {name: value for name, value in unet.config.items() if not name.startswith("_")}
-    made: MobileUNet = MobileUNet(**config | {"timestep": timestep})
-    sample = unet.conv_in.weight.new_zeros(1, 1, 1, 1)
+    if unet.config["timestep"] is not None or unet.config["time_cond_proj_dim"]:
+        raise ValueError("a UNet that is folded, or that reads a guidance scale, cannot be folded")
+    made: MobileUNet = MobileUNet.from_config(unet.config, timestep=timestep)
     weights = {name: value.clone() for name, value in unet.state_dict().items() if "time_emb" not in name}
-    with torch.no_grad():
-        time = functional.silu(unet.embed_time(timestep, sample))
-        for name, block in unet.named_modules():
-            if isinstance(block, ResnetBlock2D):
-                added: Tensor = block.time_emb_proj(time)[0]
-                last = (
-                    f"{name}.conv1.{len(block.conv1) - 1}"
-                    if isinstance(block.conv1, nn.Sequential)
-                    else f"{name}.conv1"
-                )
-                weights[f"{last}.bias"] = weights[f"{last}.bias"] + added
     made.load_state_dict(weights, assign=True)
+    with torch.no_grad():
+        time = functional.silu(unet.embed_time(timestep, unet.conv_in.weight.new_zeros(1, 1, 1, 1)))
+        for theirs, ours in zip(_resnets(unet), _resnets(made), strict=True):
+            convolution: Any = ours.conv1[-1] if isinstance(ours.conv1, nn.Sequential) else ours.conv1
+            convolution.bias += theirs.time_emb_proj(time)[0]
     return made
+
+
+def _resnets(unet: MobileUNet) -> list[ResnetBlock2D]:
+    return [module for module in unet.modules() if isinstance(module, ResnetBlock2D)]
 
 
 def lite() -> MobileUNet:

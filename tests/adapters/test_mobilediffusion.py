@@ -192,6 +192,8 @@ def test_folded_it_predicts_the_same_at_its_timestep_with_fewer_parameters(separ
     assert not torch.allclose(other, expected, atol=1e-3)
     assert sum(map(torch.numel, made.parameters())) < sum(map(torch.numel, unet.parameters()))
     assert made.config.timestep == 999
+    with pytest.raises(ValueError, match="folded"):
+        mobile_unet.folded(made, 999)
 
 
 def test_a_folded_unet_takes_one_step_and_no_more(tiny_mobile: Path, tmp_path: Path) -> None:

@@ -156,18 +156,21 @@ def main() -> None:
     torch.manual_seed(given.seed)
     trained, base = given.out / "mini-mobilediffusion", given.out / "mini-sd"
     folder, plan = given.out / "mini-mobilediffusion-1", PLANS[given.plan]
+    start = trained if given.plan == "own" else folder
+    generator = MobileUNet.from_pretrained(start / "unet").float()
+    if generator.config["timestep"] is not None:
+        raise SystemExit(f"'{start / 'unet'}' has been further already: train it by 'one_step own' first")
     batches = unet.Batches(trained / "vae", given)
     text = CLIPTextModel.from_pretrained(base / "text_encoder").float()
     network = MobileUNet.from_pretrained(trained / "unet").float()
     painted, said = ways(plan, text, network, batches, given)
-    start = trained if given.plan == "own" else folder
     recipe = {
         "loss": f"adversarial × {ADVERSARIAL:g} from step {plan.alone:,} on, on latents noised to below {RENOISED}; "
         f"squared error × {RECONSTRUCTION:g} to the ends of {said}, {100 * plan.first:g} % of jumps from pure noise",
         **batches.recipe,
         "start": folder_digest(start / "unet"),
     }
-    duel = Duel(text, network, MobileUNet.from_pretrained(start / "unet").float())
+    duel = Duel(text, network, generator)
     training = Training(
         f"one_step-{given.plan}",
         duel,
@@ -192,7 +195,6 @@ def main() -> None:
 
     training.run(batch_loss)
     training.finish()
-    generator = duel.generator
     if given.plan == "further":
         generator = folded(generator, int(Grid(JUMPS, training.device).timesteps[0]))
     save_half(generator, folder / "unet")
