@@ -48,16 +48,21 @@ class AbRow(_Part):
     repeat: list[tuple[float, float]] | None = None
     """The same of the repeat, in fresh processes; None where there was no need of one."""
     base_s: float
-    """Median of the rounds' medians."""
+    """Median of the medians of all rounds."""
     head_s: float
     slowdown: float | None = None
-    """How much slower head is, as a share of base: 0.07 is 7 %. None where there are too few rounds."""
+    """How much slower head is, as a share of base, by all rounds: 0.07 is 7 %. None where they are too few."""
     interval: Interval | None = None
     """Of ``slowdown``, for this row alone."""
     simultaneous_interval: Interval | None = None
     """The same for all rows together: a fail is outside of it."""
     verdict: Verdict
     reason: str
+
+    @property
+    def all_rounds(self) -> list[tuple[float, float]]:
+        """Those of the repeat, too."""
+        return [*self.rounds, *(self.repeat or [])]
 
 
 class AbFailed(_Part):

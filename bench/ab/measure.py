@@ -1,4 +1,4 @@
-"""Two versions timed in turns, method by method; what would fail is timed once more, in fresh processes."""
+"""Two versions timed in turns, method by method; what is in doubt is timed once more, in fresh processes."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ class _Comparison:
         self.notes: dict[str, None] = {}
 
     def run(self) -> AbRun:
-        """Measure all, repeat what would fail, judge."""
+        """Measure all, repeat what is in doubt, judge."""
         found = machine()
         base, head = (version.facts(self.links) for version in self.asked.versions)
         for order in self.asked.orders:
@@ -194,8 +194,8 @@ class _Comparison:
             self.timed.append(_Timed(order, duel.pairs))
 
     def _repeat(self, timed: _Timed) -> None:
-        """Measure once more what would fail: other processes, whose memory lies elsewhere."""
-        only = [what for what, pairs in timed.pairs.items() if self._fails(pairs)]
+        """Measure once more what is in doubt: other processes, whose memory lies elsewhere."""
+        only = [what for what, pairs in timed.pairs.items() if self._in_doubt(pairs)]
         if only:
             self.say(f"{name_of(timed.order)}: {', '.join(only)} slower; once more, in fresh processes")
             duel = self._duel(timed.order, only)
@@ -203,9 +203,9 @@ class _Comparison:
             if duel.broken:
                 self._fail(timed.order, duel.broken)
 
-    def _fails(self, pairs: Pairs) -> bool:
+    def _in_doubt(self, pairs: Pairs) -> bool:
         found = slowdown_of(pairs, levels_of(self.tests, LEVEL))
-        return found is not None and found.fails(self.asked.margin)
+        return found is not None and found.in_doubt(self.asked.margin)
 
     def _duel(self, order: Order, only: Sequence[str] = ()) -> Duel:
         with Duel(order, self.asked, self.links, self.say, only) as duel:
@@ -224,8 +224,8 @@ class _Comparison:
         )  # fmt: skip
 
     def _row(self, timed: _Timed, what: str) -> AbRow:
-        order, pairs, repeat = timed.order, timed.pairs[what], timed.repeat.get(what)
-        base, head = zip(*pairs, strict=True)
+        order, pairs, repeat = timed.order, timed.pairs[what], timed.repeat.get(what, [])
+        base, head = zip(*pairs, *repeat, strict=True)
         draft = AbRow(
             method=order.method, device=order.device, dtype=order.dtype, what=what, rounds=list(pairs),
             repeat=list(repeat) if repeat else None, base_s=statistics.median(base), head_s=statistics.median(head),
@@ -234,8 +234,8 @@ class _Comparison:
         found = measured(draft, self.tests, LEVEL)
         judged = judge_seconds(found, self.asked.margin)
         told: dict[str, Any] = {"verdict": judged.verdict, "reason": judged.reason}
-        if found.first:
-            own, together = found.first
+        if found.both:
+            own, together = found.both
             told |= {"slowdown": own.estimate, "interval": (own.low, own.high)}
             told |= {"simultaneous_interval": (together.low, together.high) if together else None}
         return draft.model_copy(update=told)

@@ -68,12 +68,11 @@ def _notes(run: AbRun) -> Iterator[str]:
     counts = Counter(row.verdict for row in run.rows)
     if run.rows:
         yield ", ".join(f"{counts[verdict]} {said}" for verdict, said in _COUNTED.items() if counts[verdict])  # type: ignore[index]
+        margin = f"{run.margin:.1%}".replace(".0%", "%")
         yield (
-            f"Slower by: Hodges-Lehmann estimate of the ratios of {run.protocol.rounds} paired rounds, with its "
-            f"{run.level:.0%} interval. A row fails where it is slower by more than {run.margin:.1%}".replace(
-                ".0%", "%"
-            )
-            + f", surely over all {run.tests} rows together, and once more in fresh processes."
+            f"Slower by: Hodges-Lehmann estimate of the ratios of {run.protocol.rounds} paired rounds, twice as many "
+            f"where two goes were needed, with its {run.level:.0%} interval. A row fails where it is slower by more "
+            f"than {margin}, and surely slower, over all {run.tests} rows together, in two goes, each in fresh processes."
         )
     for failed in run.failed:
         yield f"{failed.method}: {failure(failed)}{'' if failed.required else ' (left out)'}"

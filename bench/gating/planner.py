@@ -269,7 +269,7 @@ def _plan_rounds(asked: Question, runs: Sequence[AbRun], thresholds: Thresholds)
     known = dict.fromkeys(f"{SECONDS}{row.what}" for run in runs for row in run.rows)
     _check_known(asked.metric, known)
     tests, level = max(run.tests for run in runs), thresholds.level
-    # A fail takes two goes that both find it.
+    # A fail takes two goes that both find it slower; that each finds all of it is more than the rule asks for.
     once = Question(asked.metric, asked.change, asked.n, asked.power**0.5)
     rows = []
     for method in dict.fromkeys(row.method for run in runs for row in run.rows):
@@ -321,7 +321,7 @@ def _notes(asked: Question, rows: Sequence[PlanRow], runs: int) -> Iterator[str]
     elif unit == "pictures":
         yield "The spread is that between the runs given: a change that stirs the pictures more takes more of them."
     if unit == "rounds":
-        yield "A fail takes two goes, and both have to find it; two processes may differ by more than their rounds say."
+        yield "Planned as if both goes of a fail had to find all; two processes may differ by more than rounds say."
     if runs > 2 and unit == "pictures":
         yield f"The spread is the mean of {runs - 1} pairs of runs."
 
