@@ -50,7 +50,7 @@ zoo: .venv/installed-dev
 	$(RECIPE).distill mobilediffusion-4 --steps 1400
 	$(RECIPE).one_step own
 	$(RECIPE).one_step further --steps 4000
-	$(RECIPE).distill mobilediffusion-8
+	$(RECIPE).distill mobilediffusion-8 --steps 1400
 	$(RECIPE).cards
 
 # What zoo/suites compares and does not ship.
