@@ -72,7 +72,7 @@ def _notes(run: AbRun) -> Iterator[str]:
         yield (
             f"Slower by: Hodges-Lehmann estimate of the ratios of {run.protocol.rounds} paired rounds, twice as many "
             f"where two goes were needed, with its {run.level:.0%} interval. A row fails where it is slower by more "
-            f"than {margin}, and surely slower, over all {run.tests} rows together, in two goes, each in fresh processes."
+            f"than {margin}, and surely slower, over all {run.tests} rows together, in two goes of fresh processes."
         )
     for failed in run.failed:
         yield f"{failed.method}: {failure(failed)}{'' if failed.required else ' (left out)'}"

@@ -65,7 +65,7 @@ def levels_of(tests: int, level: float) -> tuple[float, float]:
     """Return the level of the interval of a row of ``bench ab`` by itself, and of each of ``tests`` that all hold.
 
     Rows of seconds are corrected for among themselves, in a gate, too: ``bench gate --ab`` is to say of them what
-    ``bench ab`` says. Beside the rows of pictures they hardly add to false alarms, since what fails has failed twice.
+    ``bench ab`` says. Beside the rows of pictures they hardly add to false alarms, since what fails was slower twice.
     """
     return level, simultaneous_level(tests, level)
 
