@@ -11,7 +11,7 @@ from ..metrics.stats import Interval
 from .documents import parse, read
 from .latency import Machine, Protocol, Round
 
-SCHEMA = 1
+SCHEMA = 2
 
 Verdict = Literal["pass", "fail", "could-not-measure"]
 
@@ -43,10 +43,8 @@ class AbRow(_Part):
     dtype: str
     what: str
     """A stage, ``end_to_end`` or ``composed`` (the stages, each times its forwards)."""
-    rounds: list[tuple[float, float]]
-    """Medians of each round in seconds: base, head."""
-    repeat: list[tuple[float, float]] | None = None
-    """The same of the repeat, in fresh processes; None where there was no need of one."""
+    goes: list[list[tuple[float, float]]]
+    """Medians of each round in seconds, base and head: a list for each go, which has fresh processes."""
     base_s: float
     """Median of the medians of all rounds."""
     head_s: float
@@ -55,14 +53,14 @@ class AbRow(_Part):
     interval: Interval | None = None
     """Of ``slowdown``, for this row alone."""
     simultaneous_interval: Interval | None = None
-    """The same for all rows together: a fail is outside of it."""
+    """The same for all rows together."""
     verdict: Verdict
     reason: str
 
     @property
-    def all_rounds(self) -> list[tuple[float, float]]:
-        """Those of the repeat, too."""
-        return [*self.rounds, *(self.repeat or [])]
+    def rounds(self) -> list[tuple[float, float]]:
+        """Those of all goes."""
+        return [each for go in self.goes for each in go]
 
 
 class AbFailed(_Part):

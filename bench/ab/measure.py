@@ -1,11 +1,11 @@
-"""Two versions timed in turns, method by method; what is in doubt is timed once more, in fresh processes."""
+"""Two versions timed in turns, method by method; what is in doubt is timed again, in fresh processes."""
 
 from __future__ import annotations
 
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, ParamSpec, TypeVar
@@ -15,7 +15,7 @@ from ...reports.ab import AbFailed, AbRow, AbRun, Verdict
 from ...reports.latency import Protocol, Round
 from ..devices.base import Device
 from ..fresh import FreshProcess
-from ..gating.seconds import Pairs, judge_seconds, levels_of, measured, slowdown_of
+from ..gating.seconds import Measured, Pairs, judge_seconds, measured
 from ..gating.verdict import FAIL, OPEN, PASS
 from ..latency.machine import busy_warning, machine
 from ..latency.protocol import WORKER, Contender, Measurement, Say
@@ -133,8 +133,8 @@ class _Timed:
     """A method, once it is timed."""
 
     order: Order
-    pairs: dict[str, Pairs]
-    repeat: dict[str, Pairs] = field(default_factory=dict)
+    goes: dict[str, list[Pairs]]
+    """By stage."""
 
 
 class _Comparison:
@@ -155,7 +155,7 @@ class _Comparison:
             self._measure(order)
         for timed in self.timed:
             self._repeat(timed)
-        rows = [self._row(timed, what) for timed in self.timed for what in timed.pairs]
+        rows = [self._row(timed, what) for timed in self.timed for what in timed.goes]
         if (base.package, base.python) == (head.package, head.python) and len({v.folder for v in self._versions}) == 1:
             self.notes["base and head are one version: what differs is chance"] = None
         others = [each.others_cores for each in self.rounds if each.others_cores is not None]
@@ -184,28 +184,28 @@ class _Comparison:
     @property
     def tests(self) -> int:
         """Rows in all."""
-        return sum(len(timed.pairs) for timed in self.timed)
+        return sum(len(timed.goes) for timed in self.timed)
 
     def _measure(self, order: Order) -> None:
         duel = self._duel(order)
         if duel.broken:
             self._fail(order, duel.broken)
         else:
-            self.timed.append(_Timed(order, duel.pairs))
+            self.timed.append(_Timed(order, {what: [pairs] for what, pairs in duel.pairs.items()}))
 
     def _repeat(self, timed: _Timed) -> None:
-        """Measure once more what is in doubt: other processes, whose memory lies elsewhere."""
-        only = [what for what, pairs in timed.pairs.items() if self._in_doubt(pairs)]
-        if only:
-            self.say(f"{name_of(timed.order)}: {', '.join(only)} slower; once more, in fresh processes")
+        """Measure what is in doubt again, as long as it is: other processes, whose memory lies elsewhere."""
+        while only := [what for what in timed.goes if self._measured(timed, what).in_doubt(self.asked.margin)]:
+            self.say(f"{name_of(timed.order)}: {', '.join(only)} may be slower; again, in fresh processes")
             duel = self._duel(timed.order, only)
-            timed.repeat = duel.pairs
             if duel.broken:
                 self._fail(timed.order, duel.broken)
+                return
+            for what in only:
+                timed.goes[what].append(duel.pairs[what])
 
-    def _in_doubt(self, pairs: Pairs) -> bool:
-        found = slowdown_of(pairs, levels_of(self.tests, LEVEL))
-        return found is not None and found.in_doubt(self.asked.margin)
+    def _measured(self, timed: _Timed, what: str) -> Measured:
+        return measured(timed.goes[what], self.tests, LEVEL)
 
     def _duel(self, order: Order, only: Sequence[str] = ()) -> Duel:
         with Duel(order, self.asked, self.links, self.say, only) as duel:
@@ -224,21 +224,19 @@ class _Comparison:
         )  # fmt: skip
 
     def _row(self, timed: _Timed, what: str) -> AbRow:
-        order, pairs, repeat = timed.order, timed.pairs[what], timed.repeat.get(what, [])
-        base, head = zip(*pairs, *repeat, strict=True)
-        draft = AbRow(
-            method=order.method, device=order.device, dtype=order.dtype, what=what, rounds=list(pairs),
-            repeat=list(repeat) if repeat else None, base_s=statistics.median(base), head_s=statistics.median(head),
-            verdict=OPEN, reason="",
-        )  # fmt: skip
-        found = measured(draft, self.tests, LEVEL)
+        order, goes, found = timed.order, timed.goes[what], self._measured(timed, what)
+        base, head = zip(*(pair for go in goes for pair in go), strict=True)
         judged = judge_seconds(found, self.asked.margin)
-        told: dict[str, Any] = {"verdict": judged.verdict, "reason": judged.reason}
-        if found.both:
-            own, together = found.both
+        told: dict[str, Any] = {}
+        if found.all:
+            own, together = found.all
             told |= {"slowdown": own.estimate, "interval": (own.low, own.high)}
             told |= {"simultaneous_interval": (together.low, together.high) if together else None}
-        return draft.model_copy(update=told)
+        return AbRow(
+            method=order.method, device=order.device, dtype=order.dtype, what=what, goes=[list(go) for go in goes],
+            base_s=statistics.median(base), head_s=statistics.median(head), verdict=judged.verdict,
+            reason=judged.reason, **told,
+        )  # fmt: skip
 
     def _verdict(self, rows: Sequence[AbRow]) -> Verdict:
         verdicts = {row.verdict for row in rows}

@@ -70,9 +70,9 @@ def _notes(run: AbRun) -> Iterator[str]:
         yield ", ".join(f"{counts[verdict]} {said}" for verdict, said in _COUNTED.items() if counts[verdict])  # type: ignore[index]
         margin = f"{run.margin:.1%}".replace(".0%", "%")
         yield (
-            f"Slower by: Hodges-Lehmann estimate of the ratios of {run.protocol.rounds} paired rounds, twice as many "
-            f"where two goes were needed, with its {run.level:.0%} interval. A row fails where it is slower by more "
-            f"than {margin}, and surely slower, over all {run.tests} rows together, in two goes of fresh processes."
+            f"Slower by: Hodges-Lehmann estimate of the ratios of {run.protocol.rounds} paired rounds a go, with its "
+            f"{run.level:.0%} interval. A row fails where it is slower by more than {margin}, and in two goes of fresh "
+            f"processes surely slower, over all {run.tests} rows together."
         )
     for failed in run.failed:
         yield f"{failed.method}: {failure(failed)}{'' if failed.required else ' (left out)'}"

@@ -233,7 +233,7 @@ class _Comparison:
             return Judged(OPEN, item.unlike) if item.unlike else judge_band(item.head, rule, show)
         if item.timed and not rule.must_improve:
             assert self.timed is not None
-            found = measured(item.timed, self.timed.tests, self.thresholds.level)
+            found = measured(item.timed.goes, self.timed.tests, self.thresholds.level)
             return judge_seconds(found, (margin or 0.0) / item.timed.base_s)
         if (pair is None and not item.timed) or not changes or changes[1] is None:
             lacking = f"needs more than {item.n:,} {'rounds' if item.timed else 'pictures'} for an interval"

@@ -269,7 +269,7 @@ def _plan_rounds(asked: Question, runs: Sequence[AbRun], thresholds: Thresholds)
     known = dict.fromkeys(f"{SECONDS}{row.what}" for run in runs for row in run.rows)
     _check_known(asked.metric, known)
     tests, level = max(run.tests for run in runs), thresholds.level
-    # A fail takes two goes that both find it slower; that each finds all of it is more than the rule asks for.
+    # A fail takes two goes that are slower; that both find all of it is more than the rule asks for.
     once = Question(asked.metric, asked.change, asked.n, asked.power**0.5)
     rows = []
     for method in dict.fromkeys(row.method for run in runs for row in run.rows):
@@ -278,7 +278,7 @@ def _plan_rounds(asked: Question, runs: Sequence[AbRun], thresholds: Thresholds)
         if not found:
             continue
         rule = thresholds.of("", method, asked.metric)
-        goes = [rounds for row in found for rounds in (row.rounds, row.repeat) if rounds]
+        goes = [go for row in found for go in row.goes]
         spread = _of_rounds(goes)
         margin = rule.margin.relative if rule.margin else 0.0
         change = asked.change.relative or asked.change.absolute / found[-1].base_s if asked.change else None

@@ -155,7 +155,7 @@ def timed(scatter: float, rounds: int = 10) -> AbRun:
     logs = (logs - logs.mean()) * scatter / logs.std(ddof=1)
     facts = VersionFacts(given="x", python="p", package="x", version="1")
     row = AbRow(
-        method="m", device="cpu", dtype="fp32", what="unet", rounds=[(1.0, float(np.exp(log))) for log in logs],
+        method="m", device="cpu", dtype="fp32", what="unet", goes=[[(1.0, float(np.exp(log))) for log in logs]],
         base_s=1.0, head_s=1.0, verdict="pass", reason="",
     )  # fmt: skip
     return AbRun(
