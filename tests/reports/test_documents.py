@@ -16,6 +16,7 @@ from t2ibench.reports.latency import load_latency
 from t2ibench.reports.schema import load_run
 
 FILES = {load_run: "run.json", load_latency: "latency.json", load_ab: "ab.json"}
+SCHEMAS = {load_run: 1, load_latency: 1, load_ab: 2}
 
 
 @pytest.fixture(params=FILES, ids=FILES.values())
@@ -27,18 +28,20 @@ def load(request: pytest.FixtureRequest) -> Callable[[Path], Any]:
     ("text", "says"),
     [
         ("{", r"^cannot read '.*json': Expecting property name"),
-        ("[1]", r"has schema None, this version reads 1: use the bench that wrote it$|is not of 'bench ab'"),
-        ({"schema": 2, "kind": "ab"}, r"has schema 2, this version reads 1: use the bench that wrote it$"),
+        ("[1]", r"has schema None, this version reads OWN: use the bench that wrote it$|is not of 'bench ab'"),
+        ({"schema": 9, "kind": "ab"}, r"has schema 9, this version reads OWN: use the bench that wrote it$"),
         (
-            {"schema": 1, "kind": "ab"},
+            {"schema": "OWN", "kind": "ab"},
             r"(is not a run|holds no latencies|is not of 'bench ab'.*): \w+: (Field required|Input should be)",
         ),
     ],
 )
 def test_what_it_is_not(load: Callable[[Path], Any], tmp_path: Path, text: object, says: str) -> None:
-    (tmp_path / FILES[load]).write_text(text if isinstance(text, str) else json.dumps(text))
+    own = str(SCHEMAS[load])
+    written = (text if isinstance(text, str) else json.dumps(text)).replace('"OWN"', own)
+    (tmp_path / FILES[load]).write_text(written)
     for path in (tmp_path, tmp_path / FILES[load]):
-        with pytest.raises(BenchError, match=says):
+        with pytest.raises(BenchError, match=says.replace("OWN", own)):
             load(path)
 
 
