@@ -53,10 +53,13 @@ def ab(asked: Asked, say: Say) -> AbRun:
 class Duel(Measurement):
     """One method in two versions, each in a process of its own."""
 
-    def __init__(self, order: Order, asked: Asked, links: Path, say: Say, only: Sequence[str] = ()) -> None:
-        """``only`` names what is to be timed; else all that both have."""
+    def __init__(
+        self, order: Order, asked: Asked, links: Path, say: Say, *, head_first: bool, only: Sequence[str] = ()
+    ) -> None:
+        """``head_first`` is the order in which they are loaded and warmed up; ``only`` names what is to be timed."""
         super().__init__([order, order], asked.protocol, asked.threads, say)
-        self.versions, self.links, self.only = asked.versions, links, only
+        self.head_first, self.links, self.only = head_first, links, only
+        self.versions = self._turned(asked.versions)
         self.broken: dict[str, str] = {}
         """Why a version is out, by its side."""
 
@@ -70,7 +73,7 @@ class Duel(Measurement):
         """What of both versions differs beside their code."""
         if self.broken:
             return
-        base, head = (contender.known for contender in self.contenders)
+        base, head = (contender.known for contender in self._turned(self.contenders))
         method = self.orders[0].method
         for name in dict.fromkeys([*base.settings, *head.settings]):
             ours, theirs = base.settings.get(name), head.settings.get(name)
@@ -89,9 +92,13 @@ class Duel(Measurement):
             return {}
         base, head = (
             {name: list(map(_median, rounds)) for name, rounds in contender.rounds.items()}
-            for contender in self.contenders
+            for contender in self._turned(self.contenders)
         )
         return {name: list(zip(base[name], head[name], strict=True)) for name in base}
+
+    def _turned(self, both: Sequence[T]) -> Sequence[T]:
+        """Base and head in the order they are loaded, or what is in that order as base and head."""
+        return both[::-1] if self.head_first else both
 
     def _process(self, index: int) -> FreshProcess:
         version = self.versions[index]
@@ -187,7 +194,7 @@ class _Comparison:
         return sum(len(timed.goes) for timed in self.timed)
 
     def _measure(self, order: Order) -> None:
-        duel = self._duel(order)
+        duel = self._duel(order, 0)
         if duel.broken:
             self._fail(order, duel.broken)
         else:
@@ -197,7 +204,7 @@ class _Comparison:
         """Measure what is in doubt again, as long as it is: other processes, whose memory lies elsewhere."""
         while only := [what for what in timed.goes if self._measured(timed, what).in_doubt(self.asked.margin)]:
             self.say(f"{name_of(timed.order)}: {', '.join(only)} may be slower; again, in fresh processes")
-            duel = self._duel(timed.order, only)
+            duel = self._duel(timed.order, max(map(len, timed.goes.values())), only)
             if duel.broken:
                 self._fail(timed.order, duel.broken)
                 return
@@ -207,8 +214,9 @@ class _Comparison:
     def _measured(self, timed: _Timed, what: str) -> Measured:
         return measured(timed.goes[what], self.tests, LEVEL)
 
-    def _duel(self, order: Order, only: Sequence[str] = ()) -> Duel:
-        with Duel(order, self.asked, self.links, self.say, only) as duel:
+    def _duel(self, order: Order, go: int, only: Sequence[str] = ()) -> Duel:
+        # What is loaded first has other memory, and may be a per cent slower for it: so each go turns the order round.
+        with Duel(order, self.asked, self.links, self.say, head_first=go % 2 == 0, only=only) as duel:
             duel.measure()
             self.rounds += duel.rounds
             self.notes |= dict.fromkeys(duel.notes())

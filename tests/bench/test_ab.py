@@ -331,6 +331,16 @@ def test_a_slowdown_of_two_processes_that_others_do_not_show_is_no_fail(compared
     assert run.verdict == "pass" and "8%, 0% and 0% in 3 goes, within the margin" in run.rows[0].reason
 
 
+def test_what_the_order_of_loading_costs_is_no_slowdown(compared: Callable[..., AbRun]) -> None:
+    def script(side: str, go: int, name: str, turn: int) -> float:
+        first = Scripted.made[2 * go].side
+        return _wave(turn) * (1.04 if side == first else 1)
+
+    run = compared(script)
+    assert [process.side for process in Scripted.made[:4]] == ["head", "base", "base", "head"]
+    assert run.verdict == "pass" and "4% and -3.8% in 2 goes" in run.rows[0].reason
+
+
 def test_a_version_that_fails_in_a_round_is_one_line_and_the_others_go_on(compared: Callable[..., AbRun]) -> None:
     def script(side: str, go: int, name: str, turn: int) -> float:
         if (side, go) == ("head", 0) and turn == 3:
