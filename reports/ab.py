@@ -44,12 +44,12 @@ class AbRow(_Part):
     what: str
     """A stage, ``end_to_end`` or ``composed`` (the stages, each times its forwards)."""
     goes: list[list[tuple[float, float]]]
-    """Medians of each round in seconds, base and head: a list for each go, which has fresh processes."""
+    """Medians of turns side by side in seconds, base's and head's: a list for each go, which has fresh processes."""
     base_s: float
-    """Median of the medians of all rounds."""
+    """Median of the medians of all turns."""
     head_s: float
     slowdown: float | None = None
-    """How much slower head is, as a share of base, by all rounds: 0.07 is 7 %. None where they are too few."""
+    """How much slower head is, as a share of base, by all turns: 0.07 is 7 %. None where they are too few."""
     interval: Interval | None = None
     """Of ``slowdown``, for this row alone."""
     simultaneous_interval: Interval | None = None
@@ -58,7 +58,7 @@ class AbRow(_Part):
     reason: str
 
     @property
-    def rounds(self) -> list[tuple[float, float]]:
+    def turns(self) -> list[tuple[float, float]]:
         """Those of all goes."""
         return [each for go in self.goes for each in go]
 

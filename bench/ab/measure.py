@@ -20,7 +20,7 @@ from ..gating.verdict import FAIL, OPEN, PASS
 from ..latency.machine import busy_warning, machine
 from ..latency.protocol import WORKER, Contender, Measurement, Say
 from ..latency.results import name_of
-from ..latency.worker import Order, Samples
+from ..latency.worker import Order
 from .versions import Version
 
 LEVEL = 0.95
@@ -87,11 +87,14 @@ class Duel(Measurement):
 
     @property
     def pairs(self) -> dict[str, Pairs]:
-        """The medians of all rounds by stage; nothing where a version failed."""
+        """The medians of turns side by side, by stage; nothing where a version failed."""
         if self.broken:
             return {}
         base, head = (
-            {name: list(map(_median, rounds)) for name, rounds in contender.rounds.items()}
+            {
+                name: [statistics.median(turn.seconds) for turns in rounds for turn in turns]
+                for name, rounds in contender.rounds.items()
+            }
             for contender in self._turned(self.contenders)
         )
         return {name: list(zip(base[name], head[name], strict=True)) for name in base}
@@ -128,11 +131,6 @@ class Duel(Measurement):
         if not any(other is contender for other in self.contenders):
             self.broken[contender.name.partition(":")[0]] = self.failed[-1].reason
         return found
-
-
-def _median(turns: Sequence[Samples]) -> float:
-    """Of all calls of a round."""
-    return statistics.median(value for turn in turns for value in turn.seconds)
 
 
 @dataclass

@@ -1,24 +1,25 @@
 """Whether a version is slower: the gate's rule on what ``bench ab`` timed, in up to three goes where there is a doubt.
 
 A process keeps what it was born with (where its memory lies, which cores it is given): two of one version may differ
-by per cents for as long as they live, and no number of rounds of the same two tells that from a slow-down. So one go
+by per cents for as long as they live, and no number of turns of the same two tells that from a slow-down. So one go
 is enough only where that cannot decide. With [lo, hi] bounding the slow-down and m the margin, both as shares of
-base's seconds, a row is *in doubt* where its estimate is above m - ``SCATTER``. Then there is another go in fresh
-processes, and a third where two do not settle it; the rounds of all goes are taken together. *Fail* where their
-estimate is above m, and two goes by themselves are surely slower (lo > 0) by more than m - ``SCATTER``, so that no
-single one decides. *Pass* where hi < m, and not in doubt after one go. Else *could not measure*.
+base's seconds, a row is *in doubt* where the mean of k goes is above m - ``SCATTER``/√k. Then there is another go in
+fresh processes, and a third where two do not settle it. *Fail* where the mean is above m, and two goes by themselves
+are surely slower (lo > 0) by more than m - ``SCATTER``, so that no single one decides. *Pass* where hi < m, and nothing
+is in doubt. Else *could not measure*.
 """
 
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
 from ...metrics.paired import Change, simultaneous_level
 from ...metrics.timing import MARGIN as SCATTER
-from ...metrics.timing import rounds_needed, slowdown
+from ...metrics.timing import rounds_needed, signed_rank, slowdown
 from ...reports.ab import AbFailed, AbRow, AbRun
 from .changes import Difference
 from .thresholds import SECONDS
@@ -28,7 +29,7 @@ GOES = 3
 """At most."""
 
 Pairs = Sequence[tuple[float, float]]
-"""Medians of the rounds in seconds: base, head."""
+"""Medians of turns side by side in seconds: base, head."""
 
 
 class Slowdown(NamedTuple):
@@ -37,7 +38,7 @@ class Slowdown(NamedTuple):
     change: Change
     """With the interval of this row alone."""
     together: Change | None
-    """The same with the interval of all rows together; None where there are too few rounds for so many rows."""
+    """The same with the interval of all rows together; None where there are too few turns for so many rows."""
 
     @property
     def sure(self) -> bool:
@@ -49,28 +50,30 @@ class Measured(NamedTuple):
     """A row of ``bench ab`` at the level of whoever judges it."""
 
     goes: Sequence[Slowdown]
-    """Of each go alone; empty where there are too few rounds for an interval of this row alone."""
+    """Of each go alone; empty where there are too few turns for an interval of this row alone."""
     all: Slowdown | None
-    """Of the rounds of all goes together; None as above."""
-    rounds: int
+    """Of the turns of all goes together; None as above."""
+    turns: int
     """Of a go."""
     needed: int
-    """Rounds from which so many rows can fail."""
+    """Turns from which so many rows can fail."""
 
     def settled(self, margin: float) -> Verdict | None:
         """Return the verdict, None while there is none."""
         if self.all is None:
             return None
         change = self.all.change
-        if change.high < margin and not (len(self.goes) == 1 and self.near(margin)):
+        if change.high < margin and not self.near(margin):
             return PASS
         surely = sum(go.sure and go.change.estimate > margin - SCATTER for go in self.goes)
         return FAIL if surely > 1 and change.estimate > margin else None
 
     def near(self, margin: float) -> bool:
-        """Whether other processes might show more than the margin; never where rounds are too few to fail."""
+        """Whether other processes might show more than the margin; never where turns are too few to fail."""
         found = self.all
-        return found is not None and found.together is not None and found.change.estimate > margin - SCATTER
+        if found is None or found.together is None:
+            return False
+        return found.change.estimate > margin - SCATTER / math.sqrt(len(self.goes))
 
     def in_doubt(self, margin: float) -> bool:
         """Whether another go is worth its time."""
@@ -90,19 +93,30 @@ def measured(goes: Sequence[Pairs], tests: int, level: float) -> Measured:
     """Return what the goes of a row of ``bench ab`` say, as one of ``tests`` rows."""
     levels = levels_of(tests, level)
     each = [found for go in goes if (found := _slowdown(go, levels))]
-    together = _slowdown([pair for go in goes for pair in go], levels) if each else None
+    together = _slowdown(_as_one(goes), levels) if len(each) == len(goes) else None
     return Measured(each, together, len(goes[0]), rounds_needed(tests, level))
 
 
-def _slowdown(rounds: Pairs, levels: tuple[float, float]) -> Slowdown | None:
-    base, head = zip(*rounds, strict=True)
+def _as_one(goes: Sequence[Pairs]) -> Pairs:
+    """Return the turns of all goes as if of one, that shows the mean of what they show, on the scale of logs.
+
+    Processes of a go differ from those of another for as long as they live: pooled as they are, turns would have the
+    estimate jump between the goes.
+    """
+    shown = [signed_rank([math.log(head / base) for base, head in go], 0.5).estimate for go in goes]
+    mean = statistics.fmean(shown)
+    return [(base, head * math.exp(mean - own)) for own, go in zip(shown, goes, strict=True) for base, head in go]
+
+
+def _slowdown(turns: Pairs, levels: tuple[float, float]) -> Slowdown | None:
+    base, head = zip(*turns, strict=True)
     own, together = (slowdown(base, head, level) for level in levels)
     return Slowdown(own, together) if own else None
 
 
 def judge_seconds(found: Measured, margin: float) -> Judged:
     """Judge a row by all of its goes."""
-    too_few = f"{found.rounds} rounds are too few for so many rows: --rounds {found.needed}"
+    too_few = f"{found.turns} turns are too few for so many rows: --rounds {found.needed}"
     if found.all is None:
         return Judged(OPEN, too_few)
     change, limit = found.all.change, f"the margin of {_share(margin)}"
@@ -120,16 +134,16 @@ def judge_seconds(found: Measured, margin: float) -> Judged:
         return Judged(OPEN, f"{said}, {limit} in reach, but not repeated: 'bench ab --margin {_share(margin)}' does")
     if len(goes) > 1 and change.estimate > margin:
         return Judged(OPEN, f"{said}, which disagree: run it again where less else goes on")
-    if len(goes) > 1:
+    if len(goes) > 1 and found.near(margin):
         return Judged(OPEN, f"{said}: too close to {limit}, as two processes of one version differ, too")
-    return Judged(OPEN, f"{said}, and {limit} is in between: {_mend(change, margin, found.rounds)}")
+    return Judged(OPEN, f"{said}, and {limit} is in between: {_mend(change, margin, found.turns)}")
 
 
 def seconds(run: AbRun) -> Iterator[Difference]:
     """Yield what a gate compares of ``bench ab``: its rows, and what it could not measure."""
     for row in run.rows:
         yield Difference(
-            row.method, f"{SECONDS}{row.what}", "time", row.base_s, row.head_s, n=len(row.rounds), paired=True,
+            row.method, f"{SECONDS}{row.what}", "time", row.base_s, row.head_s, n=len(row.turns), paired=True,
             timed=row, test=partial(_in_seconds, row),
         )  # fmt: skip
     for failed in run.failed:
@@ -143,7 +157,7 @@ def failure(failed: AbFailed) -> str:
 
 
 def _in_seconds(row: AbRow, level: float) -> Change | None:
-    base, head = zip(*row.rounds, strict=True)
+    base, head = zip(*_as_one(row.goes), strict=True)
     found = slowdown(base, head, level)
     return Change(*(value * row.base_s for value in found)) if found else None
 
@@ -153,14 +167,15 @@ def _between(change: Change) -> str:
     return f"{_share(abs(change.estimate))} {word} ({_signed(change.low)} to {_signed(change.high)})"
 
 
-def _mend(change: Change, margin: float, rounds: int) -> str:
-    """What would lead to a verdict. Intervals get narrower with the root of the number of rounds."""
+def _mend(change: Change, margin: float, turns: int) -> str:
+    """What would lead to a verdict. Intervals get narrower with the root of the number of turns."""
     half = change.high - change.estimate
     room = abs(margin - change.estimate) if change.estimate <= margin else change.estimate
-    needed = rounds * (half / room) ** 2 if room else math.inf
-    if needed > 50 * rounds:
-        return "too noisy, or too close to the margin, for more rounds to help: run it where less else goes on"
-    return f"about {max(math.ceil(needed), rounds + 1)} rounds in place of {rounds} would tell"
+    needed = turns * (half / room) ** 2 if room else math.inf
+    if needed > 50 * turns:
+        return "too noisy, or too close to the margin, for more turns to help: run it where less else goes on"
+    enough = max(math.ceil(needed), turns + 1)
+    return f"about {enough} turns in place of {turns} would tell: --rounds {enough}"
 
 
 def _share(value: float) -> str:

@@ -78,7 +78,7 @@ def taken(*each: Slowdown) -> Measured:
         (taken(goes(-0.02, 0.01, 0.04)), "pass", "1% slower (-2.0% to +4.0%), within the margin of 5%"),
         (taken(goes(-0.09, -0.08, -0.07)), "pass", "8% faster"),
         (taken(goes(0.02, 0.025, 0.03)), "pass", "2.5% slower"),
-        (taken(goes(-0.03, 0.02, 0.07)), "could-not-measure", "rounds in place of 10 would tell"),
+        (taken(goes(-0.03, 0.02, 0.07)), "could-not-measure", "turns in place of 10 would tell: --rounds "),
         (
             taken(goes(0.06, 0.07, 0.08), goes(0.05, 0.068, 0.08)),
             "fail",
@@ -100,12 +100,12 @@ def taken(*each: Slowdown) -> Measured:
         ),
         (taken(goes(0.06, 0.07, 0.08)), "could-not-measure", "not repeated: 'bench ab --margin 5%' does"),
         (taken(goes(0.03, 0.035, 0.04)), "could-not-measure", "not repeated"),
-        (taken(), "could-not-measure", "10 rounds are too few for so many rows: --rounds 12"),
+        (taken(), "could-not-measure", "10 turns are too few for so many rows: --rounds 12"),
         (taken(Slowdown(Change(0.01, -0.02, 0.04), None)), "pass", "within the margin of 5%"),
         (
             taken(Slowdown(Change(0.07, 0.06, 0.08), None)),
             "could-not-measure",
-            "+8.0%), and the margin of 5% with 10 rounds",
+            "+8.0%), and the margin of 5% with 10 turns",
         ),
     ],
 )
@@ -123,7 +123,14 @@ def test_a_row_gets_another_go_only_while_that_can_settle_it() -> None:
     assert not taken(near, goes(0.06, 0.07, 0.08)).in_doubt(0.05)  # fails
     assert not taken(near, far).in_doubt(0.05)  # passes
     assert not taken(*[goes(0.04, 0.05, 0.06)] * 3).in_doubt(0.05)  # three are enough
+    assert taken(near, goes(0.025, 0.033, 0.04)).in_doubt(0.05)  # 3.65 %: two are not enough to tell that from 5 %
     assert not taken(Slowdown(Change(0.07, 0.06, 0.08), None)).in_doubt(0.05)
+
+
+def test_goes_count_alike_however_many_turns_they_have() -> None:
+    quick, slow = [(1.0, 1.08)] * 30, [(1.0, 1.0)] * 90
+    found = measured([quick, slow], 1, 0.95)
+    assert found.all is not None and found.all.change.estimate == pytest.approx(1.08**0.5 - 1)
 
 
 def test_equal_versions_hardly_ever_fail_and_slower_ones_do() -> None:
@@ -288,7 +295,8 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> Callable[..., AbRun]:
         versions = tuple(Version(side, f"the {side}", Path(sys.executable)) for side in ("base", "head"))
         device = asked.pop("device", "cpu")
         orders = [Order(method=method, device=device, dtype="fp32", width=8, height=8) for method in methods or ("m",)]
-        return ab(Asked(versions, orders, Protocol(), **asked), said.append)
+        protocol = Protocol(min_seconds=asked.pop("seconds", 10.0))
+        return ab(Asked(versions, orders, protocol, **asked), said.append)
 
     said: list[str] = []
     return call
@@ -307,7 +315,7 @@ def test_equal_versions_pass_and_are_not_repeated(compared: Callable[..., AbRun]
     run = compared(lambda side, go, name, turn: _wave(turn))
     assert run.verdict == "pass" and run.tests == 3 and len(Scripted.made) == 2
     assert [row.what for row in run.rows] == ["unet", "decoder", "end_to_end"]
-    assert all(len(row.rounds) == 10 and len(row.goes) == 1 and row.slowdown == 0 for row in run.rows)
+    assert all(len(row.turns) > 10 and len(row.goes) == 1 and row.slowdown == 0 for row in run.rows)
     assert any("steps differs, 10 in base and 20 in head" in note for note in run.notes)
 
 
@@ -318,7 +326,7 @@ def test_what_is_slower_is_repeated_alone_in_fresh_processes_and_fails(compared:
     run = compared(script)
     rows = {row.what: row for row in run.rows}
     assert run.verdict == "fail" and rows["unet"].verdict == "fail" and rows["decoder"].verdict == "pass"
-    assert rows["unet"].slowdown == pytest.approx(0.08) and [len(go) for go in rows["unet"].goes] == [10, 10]
+    assert rows["unet"].slowdown == pytest.approx(0.08) and len(rows["unet"].goes) == 2
     assert len(Scripted.made) == 4 and {*Scripted.made[3].asked} == {"unet"}
     assert "8% and 8% in 2 goes: more than the margin of 5%" in rows["unet"].reason
 
@@ -431,9 +439,9 @@ def test_however_many_rows_of_pictures_a_gate_says_of_seconds_what_bench_ab_says
     assert {row.verdict for row in rows.values()} == {row.verdict for row in timed.rows} == {verdict}
 
 
-def test_a_row_may_pass_in_fewer_rounds_than_so_many_rows_take_to_fail(compared: Callable[..., AbRun]) -> None:
+def test_a_row_may_pass_in_fewer_turns_than_so_many_rows_take_to_fail(compared: Callable[..., AbRun]) -> None:
     methods = [f"m{index}" for index in range(12)]
-    found = compared(lambda side, go, name, turn: _wave(turn), *methods)
+    found = compared(lambda side, go, name, turn: _wave(turn), *methods, seconds=0.5)
     assert found.tests == 36 and found.protocol.rounds == 10 and found.verdict == "pass"
     assert all(row.interval and row.simultaneous_interval is None for row in found.rows)
 
@@ -520,7 +528,7 @@ def test_two_folders_of_code_are_compared_in_processes_of_their_own(folders: Pat
     )  # fmt: skip
     run = AbRun.model_validate(json.loads(out))
     (row,) = run.rows
-    assert row.what == "unet" and row.base_s >= 0.06 and row.head_s >= 0.01 and len(row.rounds) == 10
+    assert row.what == "unet" and row.base_s >= 0.06 and row.head_s >= 0.01 and len(row.turns) == 10
     assert (code, run.verdict) == (0, "pass"), (row, err)
     assert row.slowdown is not None and row.slowdown < -0.3 and "load base: sleeper:Sleeper" in err
     assert load_ab(folders / "out") == run
