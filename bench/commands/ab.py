@@ -32,14 +32,14 @@ def ab(
         str | None, typer.Option(help="Methods, comma between; else those of the suite that sample.")
     ] = None,
     rounds: Annotated[
-        int | None, typer.Option(help="Paired rounds: 10 at least; else as many as so many rows take.")
+        int | None, typer.Option(help="Turns of both versions side by side, at least: 10; else as many as so many rows take.")
     ] = None,
     margin: Annotated[str, typer.Option(help="How much slower a row may get, as a share of base.")] = "5%",
     device: Annotated[str, typer.Option(help="A device ('bench ls devices').")] = "auto",
     dtype: Annotated[str, typer.Option(help="fp32, bf16 or fp16.")] = "fp32",
     size: Annotated[str | None, typer.Option(metavar="N|WxH", help="Pixels; else the suite's.")] = None,
     min_seconds: Annotated[
-        float, typer.Option(min=0, help="Each stage is timed at least so long per version, in all rounds.")
+        float, typer.Option(min=0, help="Each stage is timed at least so long per version and go.")
     ] = 10.0,
     iterations: Annotated[int, typer.Option(min=1, help="And called at least so often.")] = 10,
     end_to_end: Annotated[
