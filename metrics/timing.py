@@ -151,10 +151,10 @@ def _signed_rank_chances(n: int) -> NDArray[np.float64]:
 
 
 def slowdown(base: Numbers, head: Numbers, level: float = LEVEL) -> Change | None:
-    """Return how much slower head is than base as a share of base's time, from medians of the same rounds, above 0.
+    """Return how much slower head is than base as a share of base's time, from medians of turns side by side, above 0.
 
     0.07 is 7 % slower: estimate and interval of ``signed_rank`` of the log ratios, less 1. None where there are too few
-    rounds for an interval of this level: ``rounds_needed`` says how many there must be.
+    turns for an interval of this level: ``rounds_needed`` says how many there must be.
     """
     found = signed_rank(np.log(np.asarray(head, np.float64)) - np.log(np.asarray(base, np.float64)), level)
     if found.low is None or found.high is None:

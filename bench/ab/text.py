@@ -70,7 +70,7 @@ def _notes(run: AbRun) -> Iterator[str]:
         yield ", ".join(f"{counts[verdict]} {said}" for verdict, said in _COUNTED.items() if counts[verdict])  # type: ignore[index]
         margin = f"{run.margin:.1%}".replace(".0%", "%")
         yield (
-            f"Slower by: Hodges-Lehmann estimate of the ratios of turns side by side, with its "
+            "Slower by: Hodges-Lehmann estimate of the ratios of turns side by side, mean of all goes, with its "
             f"{run.level:.0%} interval. A row fails where it is slower by more than {margin}, and in two goes of fresh "
             f"processes surely slower, over all {run.tests} rows together."
         )

@@ -32,7 +32,7 @@ def ab(
         str | None, typer.Option(help="Methods, comma between; else those of the suite that sample.")
     ] = None,
     rounds: Annotated[
-        int | None, typer.Option(help="Turns side by side, at least: 10 or more; else as many as rows take.")
+        int | None, typer.Option(help="Pairs of turns, 10 at least; else as many as so many rows take.")
     ] = None,
     margin: Annotated[str, typer.Option(help="How much slower a row may get, as a share of base.")] = "5%",
     device: Annotated[str, typer.Option(help="A device ('bench ls devices').")] = "auto",

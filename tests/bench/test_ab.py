@@ -134,7 +134,7 @@ def test_goes_count_alike_however_many_turns_they_have() -> None:
 
 
 def test_equal_versions_hardly_ever_fail_and_slower_ones_do() -> None:
-    """Rounds of two processes that differ by 1.5 %, and the machine by 10 %; other processes in other goes."""
+    """Turns of two processes that differ by 1.5 %, and the machine by 10 %; other processes in other goes."""
     random = np.random.default_rng(0)
 
     def go(ratio: float) -> list[tuple[float, float]]:
